@@ -115,6 +115,8 @@ export class RequestHead extends MessageHead {
 /** A parsed response head. `framing` is what the head says; HEAD, CONNECT, 1xx, 204 and 304 are applied by the parser. */
 export class ResponseHead extends MessageHead {
   status = 0;
+  /** Content-Length as sent, -1 without one: after HEAD and in a 304 it describes a body that does not come. */
+  declaredLength = -1;
   reasonStart = 0;
   reasonEnd = 0;
 }

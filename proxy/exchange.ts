@@ -1,0 +1,92 @@
+/**
+ * The one mutable record of a request: each phase writes down what it found, the report reads it at the end. A connection reuses
+ * its exchange from request to request. Hot path.
+ */
+import type { Decision } from '#authz/engine/input.ts';
+import type { Connection } from './listen/connection.ts';
+import type { Failure } from './failure.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** What the proxy did. */
+export type Verdict = 'forwarded' | 'denied' | 'failed';
+
+export class Exchange {
+  readonly connection: Connection;
+  /** The snapshot that this request keeps to its end, whatever is swapped meanwhile. */
+  snapshot: Snapshot;
+
+  /** Number of the request within the process: makes the decision id. */
+  sequence = 0;
+  method = '';
+  /** Canonical, without query; '' until the head was understood. */
+  path = '';
+  /** Host as compared. */
+  authority = '';
+  minor = 1;
+  requestId = '';
+  traceparent = '';
+  userAgent = '';
+  forwardedFor = '';
+  remoteIp = '';
+  /** Target to forward in place of the one received, '' when that is canonical already. */
+  rewrittenTarget = '';
+  /** Field lines of this request alone that go upstream behind the connection's, each with its CRLF. */
+  addedFields = '';
+
+  decision: Decision | null = null;
+  verdict: Verdict = 'failed';
+  failure: Failure | null = null;
+  /** More words for the log, such as the fault of a head; '' for none. */
+  detail = '';
+
+  /** Status that the caller got; 0 while it has none. */
+  status = 0;
+  /** Bytes of the body, without framing. */
+  bytesReceived = 0;
+  bytesSent = 0;
+
+  /** Wall clock at the head's arrival, milliseconds. */
+  startedMs = 0;
+  /** Monotonic milliseconds, fractions included. */
+  startedAt = 0;
+  /** When the upstream had the whole request, and when its head came; 0 before that. */
+  requestedAt = 0;
+  respondedAt = 0;
+  upstreamHost = '';
+  tries = 0;
+
+  constructor(connection: Connection, snapshot: Snapshot) {
+    this.connection = connection;
+    this.snapshot = snapshot;
+  }
+
+  /** Clears what the last request wrote. */
+  begin(snapshot: Snapshot, sequence: number, startedMs: number, startedAt: number): void {
+    this.snapshot = snapshot;
+    this.sequence = sequence;
+    this.method = '';
+    this.path = '';
+    this.authority = '';
+    this.minor = 1;
+    this.requestId = '';
+    this.traceparent = '';
+    this.userAgent = '';
+    this.forwardedFor = '';
+    this.remoteIp = '';
+    this.rewrittenTarget = '';
+    this.addedFields = '';
+    this.decision = null;
+    this.verdict = 'failed';
+    this.failure = null;
+    this.detail = '';
+    this.status = 0;
+    this.bytesReceived = 0;
+    this.bytesSent = 0;
+    this.startedMs = startedMs;
+    this.startedAt = startedAt;
+    this.requestedAt = 0;
+    this.respondedAt = 0;
+    this.upstreamHost = '';
+    this.tries = 0;
+  }
+}

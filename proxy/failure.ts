@@ -1,0 +1,71 @@
+/**
+ * Every way an exchange or a connection can fail. The reply, the log flag, the retry rule and the reference page
+ * (docs/reference/failure-codes.md) are read from this table; nothing else in the data path knows a status.
+ */
+
+/** Who is at fault: the peer that calls, the one that is called, or we. */
+export type FailureSource = 'downstream' | 'upstream' | 'internal';
+
+export interface FailureRow {
+  /** Envoy's response flag where it has one, else ours; `response_flags` of the access log. */
+  readonly flag: string;
+  readonly source: FailureSource;
+  /** Status of the reply; 0 where no reply is made and the connection just ends. */
+  readonly http: number;
+  readonly grpc: number;
+  /** `if-reused`: once more when the request was idempotent, had no body and the upstream connection had been used before. */
+  readonly retry: 'never' | 'if-reused';
+  /** Whether the downstream connection ends with it: where its framing can no longer be believed. */
+  readonly closes: boolean;
+  readonly what: string;
+}
+
+export const FAILURES = {
+  denied_by_policy: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy denies the request.' },
+  policy_unavailable: { flag: 'PUN', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'No policy set is in force: none was found, or none compiles.' },
+  engine_error: { flag: 'PEE', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy engine failed on this request.' },
+
+  bad_request: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The head breaks the grammar of HTTP/1.1 or its framing is ambiguous.' },
+  bad_body: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The body breaks the chunked coding or ends early; the upstream connection was reset.' },
+  bad_path: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The target or path cannot be brought into canonical form.' },
+  bad_authority: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'Host is missing, given twice, invalid, or differs from an absolute target.' },
+  bad_method: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The method is not one to twenty upper-case letters.' },
+  method_refused: { flag: 'DPE', source: 'downstream', http: 501, grpc: 12, retry: 'never', closes: true, what: 'CONNECT is not served here.' },
+  bad_field: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'A field may not be sent so: Connection names a protected field, or a name with an underscore shadows one.' },
+  unsupported_coding: { flag: 'DPE', source: 'downstream', http: 501, grpc: 12, retry: 'never', closes: true, what: 'A transfer coding other than chunked.' },
+  unsupported_version: { flag: 'DPE', source: 'downstream', http: 505, grpc: 12, retry: 'never', closes: true, what: 'A version other than HTTP/1.0 and HTTP/1.1.' },
+  expectation_failed: { flag: 'DPE', source: 'downstream', http: 417, grpc: 13, retry: 'never', closes: true, what: 'An expectation other than 100-continue.' },
+  head_too_large: { flag: 'DPE', source: 'downstream', http: 431, grpc: 8, retry: 'never', closes: true, what: 'The head is larger than `limits.headBytes` or has more fields than `limits.fields`.' },
+  upgrade_refused: { flag: 'DPE', source: 'downstream', http: 501, grpc: 12, retry: 'never', closes: true, what: 'The request asks to leave HTTP/1.1.' },
+
+  head_timeout: { flag: 'DT', source: 'downstream', http: 408, grpc: 4, retry: 'never', closes: true, what: 'The head did not arrive within `timeouts.head`.' },
+  body_timeout: { flag: 'DT', source: 'downstream', http: 408, grpc: 4, retry: 'never', closes: true, what: 'The request body was silent for `timeouts.bodyIdle`.' },
+  downstream_closed: { flag: 'DC', source: 'downstream', http: 0, grpc: 1, retry: 'never', closes: true, what: 'The caller went away before the exchange was complete.' },
+  draining: { flag: 'SD', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: true, what: 'The sidecar is shutting down.' },
+
+  upstream_connect_failed: { flag: 'UF', source: 'upstream', http: 502, grpc: 14, retry: 'never', closes: false, what: 'No connection to the upstream could be made.' },
+  upstream_connect_timeout: { flag: 'UF', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The upstream did not accept within `timeouts.connect`.' },
+  upstream_identity: { flag: 'UFI', source: 'upstream', http: 502, grpc: 14, retry: 'never', closes: false, what: 'The upstream did not prove an expected SPIFFE ID; no byte of the request was sent.' },
+  upstream_reset: { flag: 'UC', source: 'upstream', http: 502, grpc: 14, retry: 'if-reused', closes: false, what: 'The upstream closed the connection before its response was complete.' },
+  upstream_malformed: { flag: 'UPE', source: 'upstream', http: 502, grpc: 13, retry: 'never', closes: false, what: 'The response breaks HTTP/1.1, or the upstream switched protocols unasked.' },
+  upstream_timeout: { flag: 'UT', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The response head did not come within `timeouts.response`.' },
+  upstream_overload: { flag: 'UO', source: 'upstream', http: 503, grpc: 14, retry: 'never', closes: false, what: 'As many upstream connections are open as are allowed.' },
+
+  plaintext_on_mtls: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'Bytes other than a TLS handshake came to a port that demands mutual TLS.' },
+  tls_handshake: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The TLS handshake failed.' },
+  handshake_timeout: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The TLS handshake took longer than `timeouts.handshake`.' },
+  no_client_certificate: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The caller presented no certificate.' },
+  svid_refused: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The caller\'s certificate is no valid X.509-SVID; the log names the clause.' },
+  alpn_required: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The caller offered no application protocol.' },
+  svid_expired: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The caller\'s SVID ran out, or its trust bundle no longer vouches for it, while the connection was open.' },
+  uid_refused: { flag: 'UID', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The connecting process runs under a uid that `allowUids` does not list.' },
+  connection_limit: { flag: 'CL', source: 'downstream', http: 0, grpc: 8, retry: 'never', closes: true, what: 'A limit on connections was reached: of the listener, of the identity, or of pending handshakes.' },
+  not_ready: { flag: 'NR', source: 'internal', http: 0, grpc: 14, retry: 'never', closes: true, what: 'There is no identity to serve with yet.' },
+} as const satisfies Record<string, FailureRow>;
+
+export type Failure = keyof typeof FAILURES;
+
+/** The table, seen as rows. */
+export function failureRow(failure: Failure): FailureRow {
+  return FAILURES[failure];
+}

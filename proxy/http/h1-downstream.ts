@@ -1,0 +1,533 @@
+/**
+ * One HTTP/1.1 connection from a caller: reads a request, has it carried (proxy/inbound.ts, proxy/outbound.ts), writes the
+ * response, then reads the next; a pipelined request waits until the one before it is answered. Whatever makes the caller's
+ * framing doubtful ends the connection. Hot path.
+ */
+import type { Socket } from 'node:net';
+import type { ClassifiedConnection } from '#authz/engine/engine.ts';
+import { Deadline } from '#base/timer-wheel.ts';
+import { ChunkedDecoder } from '#wire/h1/chunked.ts';
+import { FRAMING, RequestHead, wireFault, type ResponseHead } from '#wire/h1/head.ts';
+import { parseRequestHead } from '#wire/h1/request.ts';
+import { copyFields, copyTrailers, writeChunkHeader } from '#wire/h1/serialise.ts';
+import { Exchange } from '../exchange.ts';
+import { FAILURES, type Failure } from '../failure.ts';
+import type { Downstream, Trailers, Upstream } from '../forward/streams.ts';
+import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
+import { resumeReading, startReading, type Reader } from '../io/tap.ts';
+import type { Connection } from '../listen/connection.ts';
+import type { Runtime } from '../runtime.ts';
+import { filterTrailers } from './fields.ts';
+import { headFailure } from './head-failure.ts';
+import { writeReply } from './reply.ts';
+
+/**
+ * The way of one request, in phases: judges `head` and hands it to an upstream, or says why not.
+ * Returns the upstream that took the request's head, or the failure that ends the exchange.
+ */
+export type Carry = (downstream: H1Downstream, head: RequestHead) => Upstream | Failure;
+
+export class H1Downstream extends Deadline implements Reader, Downstream {
+  readonly exchange: Exchange;
+  readonly connection: Connection;
+  readonly runtime: Runtime;
+  /** The connection as the engine of `exchange.snapshot` knows it; made anew when the engine changes. */
+  classified: ClassifiedConnection | null = null;
+  requests = 0;
+  readonly #socket: Socket;
+  readonly #outlet: Outlet;
+  readonly #carry: Carry;
+  #state: State = HEAD;
+  #upstream: Upstream | null = null;
+  /** Bytes that are not read yet: part of a head, or a pipelined request. */
+  #pending: Buffer | null = null;
+  /** Bytes of `#pending` in which no head was found. */
+  #searched = 0;
+  #isReadingPaused = false;
+  #bodyLeft = 0;
+  #decoder: ChunkedDecoder | null = null;
+  #isExchangeOpen = false;
+  #isHeadSent = false;
+  #isResponseChunked = false;
+  #isHeadMethod = false;
+  #closesAfter = false;
+  #hasPeerEnded = false;
+  /** The head as received, while the request may have to be sent again. */
+  #retryHead: Buffer | null = null;
+  /** After this the connection is not kept for another request, monotonic milliseconds. */
+  readonly #retireAtMs: number;
+
+  constructor(socket: Socket, connection: Connection, runtime: Runtime, carry: Carry, isTls: boolean) {
+    super();
+    this.#socket = socket;
+    this.connection = connection;
+    this.runtime = runtime;
+    this.#carry = carry;
+    this.exchange = new Exchange(connection, runtime.snapshot);
+    this.#outlet = new Outlet(socket, isTls);
+    this.#retireAtMs = runtime.retireAtMs();
+    runtime.wheel.arm(this, runtime.timeouts.headMs);
+    socket.on('error', () => this.#closed());
+    socket.on('close', () => this.#closed());
+    socket.on('drain', () => this.#drained());
+    startReading(socket, this);
+  }
+
+  get isBlocked(): boolean {
+    return this.#outlet.isBlocked;
+  }
+
+  get isIdle(): boolean {
+    return this.#state === HEAD && !this.#isExchangeOpen && this.#pending === null;
+  }
+
+  onBytes(input: Buffer, _end: number): boolean {
+    let bytes = input;
+    if (this.#pending !== null) {
+      bytes = Buffer.concat([this.#pending, input]);
+      this.#pending = null;
+    }
+    this.#consume(bytes, 0, bytes.length);
+    flushOutlets();
+    return !this.#isReadingPaused;
+  }
+
+  onEnd(): void {
+    this.#hasPeerEnded = true;
+    if (this.#state === HEAD && !this.#isExchangeOpen) {
+      this.#socket.end();
+      this.#state = CLOSING;
+    } else if (this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED) {
+      this.#breakRequest('bad_body', 'truncated');
+      flushOutlets();
+    } else if (this.#state === CLOSING) {
+      this.#socket.destroy();
+    }
+    // A request that is complete is still answered: the caller closed its own direction only.
+  }
+
+  onDeadline(): void {
+    if (this.#state === HEAD) {
+      if (this.#pending === null) this.#socket.end();
+      else this.#refuse('head_timeout', '');
+    } else if (this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED) {
+      // Reading was stopped because the upstream takes nothing: the silence is not the caller's.
+      if (this.#isReadingPaused) this.#breakRequest('upstream_timeout', 'request_body');
+      else this.#breakRequest('body_timeout', '');
+    } else {
+      this.#socket.destroy();
+    }
+    flushOutlets();
+  }
+
+  /** Lets the exchange in flight finish, then closes; closes at once when there is none. */
+  drain(): void {
+    this.#closesAfter = true;
+    if (this.isIdle) this.#socket.end();
+  }
+
+  /** Ends the connection now, whatever it carries. */
+  destroy(failure: Failure, detail: string): void {
+    if (this.#state === CLOSED) return;
+    if (this.#isExchangeOpen) {
+      this.exchange.failure = failure;
+      this.exchange.detail = detail;
+    } else {
+      this.runtime.report.refusal(this.connection, failure, detail);
+    }
+    this.#closed();
+    this.#socket.destroy();
+  }
+
+  /** `100 Continue`, once the request was allowed and only if the caller waits for it. */
+  respondContinue(): void {
+    this.#outlet.append(CONTINUE, 0, CONTINUE.length);
+  }
+
+  respondInformational(head: ResponseHead): void {
+    if (this.exchange.minor === 0) return;
+    let at = this.#outlet.reserve(head.end - head.start + 64);
+    at = writeStatusLine(head, at);
+    at = copyFields(head, scratch, at);
+    this.#outlet.commit(endHead(at));
+  }
+
+  respondHead(head: ResponseHead): void {
+    const { exchange } = this;
+    this.#retryHead = null;
+    this.#isHeadSent = true;
+    exchange.status = head.status;
+    let at = this.#outlet.reserve(head.end - head.start + 128);
+    at = writeStatusLine(head, at);
+    at = copyFields(head, scratch, at);
+    this.#isResponseChunked = false;
+    if (this.#isHeadMethod || head.status === 304) {
+      // What a GET would have had: describes, frames nothing.
+      if (head.declaredLength >= 0) at += scratch.latin1Write(`content-length: ${head.declaredLength}\r\n`, at);
+    } else if (head.framing === FRAMING.length) {
+      at += scratch.latin1Write(`content-length: ${head.contentLength}\r\n`, at);
+    } else if (head.framing === FRAMING.chunked || head.framing === FRAMING.untilClose) {
+      if (exchange.minor === 1) {
+        this.#isResponseChunked = true;
+        at += CHUNKED.copy(scratch, at);
+      } else {
+        this.#closesAfter = true;
+      }
+    }
+    if (this.#state !== WAITING) this.#closesAfter = true;
+    if (!this.#closesAfter && this.#mustRetire()) this.#closesAfter = true;
+    if (this.#closesAfter) at += CLOSE.copy(scratch, at);
+    else if (exchange.minor === 0) at += KEEP_ALIVE.copy(scratch, at);
+    this.#outlet.commit(endHead(at));
+  }
+
+  respondBody(bytes: Buffer, start: number, end: number): void {
+    this.exchange.bytesSent += end - start;
+    if (!this.#isResponseChunked) {
+      this.#outlet.append(bytes, start, end);
+      return;
+    }
+    const at = this.#outlet.reserve(16);
+    this.#outlet.commit(writeChunkHeader(scratch, at, end - start));
+    this.#outlet.append(bytes, start, end);
+    this.#outlet.append(CRLF, 0, 2);
+  }
+
+  respondEnd(trailers: Trailers | null): void {
+    if (this.#isResponseChunked) {
+      this.#outlet.append(LAST_CHUNK, 0, LAST_CHUNK.length);
+      if (trailers !== null) {
+        const at = this.#outlet.reserve(trailers.bytes.length + 8);
+        this.#outlet.commit(copyTrailers(trailers, scratch, at));
+      }
+      this.#outlet.append(CRLF, 0, 2);
+    }
+    this.#upstream = null;
+    if (this.#state !== WAITING) this.#closesAfter = true;
+    this.#exchangeDone();
+  }
+
+  upstreamFailed(failure: Failure): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    if (this.#isHeadSent) {
+      this.exchange.failure = failure;
+      this.#finishExchange();
+      this.#closed();
+      this.#socket.destroy();
+      return;
+    }
+    if (upstream !== null && this.#mayRetry(failure, upstream)) {
+      const head = this.#retryHead;
+      this.#retryHead = null;
+      if (head !== null) {
+        this.exchange.tries++;
+        parseRequestHead(head, 0, head.length, HEAD_RECORD, this.runtime.headLimits);
+        this.#carryHead(HEAD_RECORD);
+        return;
+      }
+    }
+    this.#fail(failure);
+  }
+
+  resumeRequest(): void {
+    if (!this.#isReadingPaused || this.#state === WAITING || this.#state === CLOSED) return;
+    this.#isReadingPaused = false;
+    this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
+    resumeReading(this.#socket);
+  }
+
+  #consume(bytes: Buffer, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      if (this.#state === HEAD) {
+        at = this.#readHead(bytes, at, end);
+        if (at < 0) return;
+      } else if (this.#state === BODY_LENGTH) {
+        const stop = end - at < this.#bodyLeft ? end : at + this.#bodyLeft;
+        this.#bodyLeft -= stop - at;
+        this.exchange.bytesReceived += stop - at;
+        this.#upstream?.requestBody(bytes, at, stop);
+        at = stop;
+        if (this.#bodyLeft === 0) this.#requestDone(null);
+        else this.#bodyMoved();
+      } else if (this.#state === BODY_CHUNKED) {
+        at = this.#readChunks(bytes, at, end);
+        if (at < 0) return;
+      } else if (this.#state === WAITING) {
+        this.#pending = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end);
+        this.#searched = 0;
+        // Nothing more is read before this request is answered: what a caller may pipeline is bounded by one read.
+        this.#isReadingPaused = true;
+        return;
+      } else {
+        return;
+      }
+    }
+  }
+
+  #readHead(bytes: Buffer, at: number, end: number): number {
+    const head = HEAD_RECORD;
+    // A head that came in part is looked at again only when a line has ended since: many small reads cost no more than one.
+    if (this.#searched > 0 && bytes.indexOf(10, at + this.#searched) < 0 && end - at < this.runtime.headLimits.headBytes) {
+      this.#keepPartOfHead(bytes, at, end);
+      return -1;
+    }
+    const next = parseRequestHead(bytes, at, end, head, this.runtime.headLimits);
+    if (next === 0) {
+      if (this.#searched === 0) this.runtime.wheel.arm(this, this.runtime.timeouts.headMs);
+      this.#keepPartOfHead(bytes, at, end);
+      return -1;
+    }
+    this.#searched = 0;
+    this.runtime.wheel.disarm(this);
+    this.#begin();
+    if (next < 0) {
+      const fault = wireFault(next);
+      this.#refuse(headFailure(fault), fault);
+      return -1;
+    }
+    const { exchange } = this;
+    exchange.method = head.method;
+    exchange.minor = head.minor;
+    this.#isHeadMethod = head.method === 'HEAD';
+    this.#closesAfter = this.#closesAfter || !head.isPersistent;
+    if (this.runtime.isDraining) this.#closesAfter = true;
+    this.#isReadingPaused = false;
+    const hasBody = head.framing === FRAMING.chunked || (head.framing === FRAMING.length && head.contentLength > 0);
+    if (!hasBody) this.#retryHead = bytes.subarray(head.start, next);
+    this.#state = hasBody ? (head.framing === FRAMING.chunked ? BODY_CHUNKED : BODY_LENGTH) : WAITING;
+    this.#bodyLeft = head.contentLength;
+    const hasMore = next < end;
+    if (!this.#carryHead(head)) {
+      // A caller that pipelines behind a refused request is not served any further.
+      if (hasMore && this.#state === HEAD) this.#endAfterReply();
+      return this.#state === HEAD ? next : -1;
+    }
+    if (!hasBody) return next;
+    if (head.framing === FRAMING.chunked) {
+      this.#decoder ??= new ChunkedDecoder();
+      this.#decoder.reset();
+    }
+    if (head.expectsContinue && !hasMore && head.minor === 1) this.respondContinue();
+    this.#bodyMoved();
+    return next;
+  }
+
+  /** Returns whether an upstream took the request. */
+  #carryHead(head: RequestHead): boolean {
+    const result = this.#carry(this, head);
+    if (typeof result === 'string') {
+      this.#fail(result);
+      return false;
+    }
+    this.#upstream = result;
+    if (this.#state === WAITING) result.requestEnd(null);
+    return true;
+  }
+
+  #readChunks(bytes: Buffer, from: number, end: number): number {
+    const decoder = this.#decoder;
+    let at = from;
+    if (decoder === null) return -1;
+    while (at < end) {
+      const next = decoder.next(bytes, at, end);
+      if (next < 0) {
+        this.#breakRequest('bad_body', wireFault(next));
+        return -1;
+      }
+      if (decoder.dataEnd > decoder.dataStart) {
+        this.exchange.bytesReceived += decoder.dataEnd - decoder.dataStart;
+        this.#upstream?.requestBody(bytes, decoder.dataStart, decoder.dataEnd);
+      }
+      at = next;
+      if (decoder.isDone) {
+        filterTrailers(decoder.trailers);
+        this.#requestDone(decoder.trailers.fields.count > 0 ? decoder.trailers : null);
+        return at;
+      }
+    }
+    this.#bodyMoved();
+    return at;
+  }
+
+  #bodyMoved(): void {
+    this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
+    flushOutlets();
+    if (this.#upstream !== null && this.#upstream.isBlocked) this.#isReadingPaused = true;
+  }
+
+  #requestDone(trailers: Trailers | null): void {
+    this.runtime.wheel.disarm(this);
+    this.#state = WAITING;
+    this.#upstream?.requestEnd(trailers);
+  }
+
+  #begin(): void {
+    this.requests++;
+    this.#isExchangeOpen = true;
+    this.#isHeadSent = false;
+    this.#isResponseChunked = false;
+    this.#retryHead = null;
+    const { runtime } = this;
+    this.exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), performance.now());
+  }
+
+  /** Answers with a failure and, where the request's framing allows, goes on to the next request. */
+  #fail(failure: Failure): void {
+    const { exchange } = this;
+    exchange.failure = failure;
+    const isUnread = this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED;
+    if (FAILURES[failure].closes || isUnread) this.#closesAfter = true;
+    exchange.status = FAILURES[failure].http;
+    writeReply(this.#outlet, exchange, failure, this.#isHeadMethod, this.#closesAfter);
+    this.#isHeadSent = true;
+    this.#exchangeDone();
+  }
+
+  /** Refuses a head that is none. */
+  #refuse(failure: Failure, detail: string): void {
+    if (!this.#isExchangeOpen) this.#begin();
+    this.exchange.detail = detail;
+    this.#fail(failure);
+  }
+
+  /** The request's body broke off or broke the grammar: the upstream must not see a complete request. */
+  #breakRequest(failure: Failure, detail: string): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    upstream?.abort();
+    this.exchange.detail = detail;
+    if (this.#isHeadSent) {
+      this.exchange.failure = failure;
+      this.#finishExchange();
+      this.#closed();
+      this.#socket.destroy();
+      return;
+    }
+    this.#fail(failure);
+  }
+
+  #exchangeDone(): void {
+    const isUnread = this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED;
+    this.#finishExchange();
+    if (this.#closesAfter || isUnread || this.#hasPeerEnded) {
+      this.#endAfterReply();
+      return;
+    }
+    this.#state = HEAD;
+    const pending = this.#pending;
+    if (pending === null) {
+      this.runtime.wheel.arm(this, this.runtime.timeouts.idleMs);
+      this.#resumeHead();
+      return;
+    }
+    this.#pending = null;
+    this.#consume(pending, 0, pending.length);
+    if (this.#state === HEAD) this.#resumeHead();
+  }
+
+  #resumeHead(): void {
+    if (!this.#isReadingPaused) return;
+    this.#isReadingPaused = false;
+    resumeReading(this.#socket);
+  }
+
+  #finishExchange(): void {
+    this.#isExchangeOpen = false;
+    this.#retryHead = null;
+    this.runtime.report.exchange(this.exchange);
+  }
+
+  /** Sends what is gathered, then our end; reads and drops what still comes for a while, so that the reply is not lost to a reset. */
+  #endAfterReply(): void {
+    this.#state = CLOSING;
+    this.#pending = null;
+    this.#upstream?.abort();
+    this.#upstream = null;
+    this.#outlet.flush();
+    this.#socket.end();
+    this.runtime.wheel.arm(this, LINGER_MS);
+    this.#resumeHead();
+  }
+
+  #keepPartOfHead(bytes: Buffer, at: number, end: number): void {
+    this.#pending = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end);
+    this.#searched = end - at;
+  }
+
+  #mayRetry(failure: Failure, upstream: Upstream): boolean {
+    return (
+      FAILURES[failure].retry === 'if-reused' &&
+      upstream.isReused &&
+      this.exchange.tries === 0 &&
+      this.#retryHead !== null &&
+      IDEMPOTENT.has(this.exchange.method)
+    );
+  }
+
+  #mustRetire(): boolean {
+    return (
+      this.requests >= this.runtime.limits.requestsPerConnection ||
+      this.runtime.wheel.nowMs >= this.#retireAtMs ||
+      this.runtime.isDraining
+    );
+  }
+
+  #drained(): void {
+    this.#outlet.isBlocked = false;
+    this.#upstream?.resumeResponse();
+    flushOutlets();
+  }
+
+  #closed(): void {
+    if (this.#state === CLOSED) return;
+    this.#state = CLOSED;
+    this.runtime.wheel.remove(this);
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    upstream?.abort();
+    if (this.#isExchangeOpen) {
+      this.exchange.failure ??= 'downstream_closed';
+      this.#finishExchange();
+    }
+    this.#pending = null;
+    this.runtime.closed(this);
+  }
+}
+
+type State = 0 | 1 | 2 | 3 | 4 | 5;
+const HEAD = 0;
+const BODY_LENGTH = 1;
+const BODY_CHUNKED = 2;
+/** The request is complete, its response is not. */
+const WAITING = 3;
+const CLOSING = 4;
+const CLOSED = 5;
+
+/** How long what a caller still sends is read and dropped after our last byte, milliseconds. */
+const LINGER_MS = 2_000;
+
+/** Heads are parsed, judged and forwarded within one call, so one record serves all connections. */
+const HEAD_RECORD = new RequestHead();
+
+/** RFC 9110, section 9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+
+const CRLF = Buffer.from('\r\n', 'latin1');
+const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');
+const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n', 'latin1');
+const CLOSE = Buffer.from('connection: close\r\n', 'latin1');
+const KEEP_ALIVE = Buffer.from('connection: keep-alive\r\n', 'latin1');
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+
+function writeStatusLine(head: ResponseHead, at: number): number {
+  if (head.minor === 1) return at + head.bytes.copy(scratch, at, head.start, head.fieldsStart);
+  return at + scratch.latin1Write(`HTTP/1.1 ${head.status} ${head.bytes.latin1Slice(head.reasonStart, head.reasonEnd)}\r\n`, at);
+}
+
+function endHead(at: number): number {
+  scratch[at] = 13;
+  scratch[at + 1] = 10;
+  return at + 2;
+}

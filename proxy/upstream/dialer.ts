@@ -1,0 +1,32 @@
+/** How connections to one upstream are opened: plainly to the local app, or by mutual TLS to a peer's sidecar. */
+import type { Socket } from 'node:net';
+import type { HostPort } from '#proto/config/proxy.ts';
+import type { Failure } from '../failure.ts';
+import { connectShared, type Reader } from '../io/tap.ts';
+
+/** Whoever asked for a connection learns here whether it may be used. */
+export interface Opening extends Reader {
+  opened(): void;
+  refused(failure: Failure, detail: string): void;
+}
+
+export interface Dialer {
+  readonly isTls: boolean;
+  /** Changes when connections opened before must not be used for new requests. */
+  readonly generation: number;
+  /** Opens a socket; `opened` or `refused` follows, or the socket's own 'error' or 'close'. */
+  open(opening: Opening): Socket;
+}
+
+/** Dials an address without TLS. */
+export function plainDialer(endpoint: HostPort): Dialer {
+  return {
+    isTls: false,
+    generation: 0,
+    open(opening) {
+      const socket = connectShared({ host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true }, opening);
+      socket.once('connect', () => opening.opened());
+      return socket;
+    },
+  };
+}

@@ -1,0 +1,360 @@
+/**
+ * One HTTP/1.1 connection to an upstream: carries one exchange after another, never two at once. Whatever the upstream sends
+ * outside a response that was asked for ends the connection, so that no response reaches another request. Hot path.
+ */
+import type { Socket } from 'node:net';
+import { Deadline } from '#base/timer-wheel.ts';
+import { ChunkedDecoder } from '#wire/h1/chunked.ts';
+import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
+import { parseResponseHead } from '#wire/h1/response.ts';
+import { copyFields, copyTrailers, writeChunkHeader } from '#wire/h1/serialise.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Failure } from '../failure.ts';
+import type { Downstream, Trailers, Upstream } from '../forward/streams.ts';
+import { filterResponseFields, filterTrailers } from '../http/fields.ts';
+import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
+import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
+import type { UpstreamService } from './service.ts';
+
+export class H1Upstream extends Deadline implements Reader, Upstream {
+  isReused = false;
+  isDead = false;
+  /** Generation of the own identity that it was opened with; stale ones are not used again. */
+  readonly generation: number;
+  readonly callerKey: string;
+  /** When it went idle, monotonic milliseconds. */
+  idleSinceMs = 0;
+  readonly #service: UpstreamService;
+  readonly #socket: Socket;
+  readonly #outlet: Outlet;
+  readonly #isTls: boolean;
+  #downstream: Downstream | null = null;
+  #state: State = CONNECTING;
+  #isRequestChunked = false;
+  #isRequestDone = false;
+  #isPersistent = true;
+  #bodyLeft = 0;
+  #informational = 0;
+  #method = '';
+  /** Bytes of an incomplete head. */
+  #stash: Buffer | null = null;
+  #decoder: ChunkedDecoder | null = null;
+  #isPaused = false;
+
+  constructor(service: UpstreamService, callerKey: string) {
+    super();
+    this.#service = service;
+    this.callerKey = callerKey;
+    this.generation = service.dialer.generation;
+    this.#isTls = service.dialer.isTls;
+    this.#socket = service.dialer.open(this);
+    this.#outlet = new Outlet(this.#socket, this.#isTls);
+    if (this.#isTls) this.#outlet.hold();
+    service.wheel.arm(this, service.timeouts.connectMs);
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#closed(error.code ?? error.message));
+    this.#socket.on('close', () => this.#closed(''));
+    this.#socket.on('drain', () => this.#drained());
+  }
+
+  get isBlocked(): boolean {
+    return this.#outlet.isBlocked;
+  }
+
+  /** Called by the dialer when requests may be sent: connected and, over TLS, the peer is who it should be. */
+  opened(): void {
+    if (this.isDead) return;
+    this.#outlet.release();
+    if (this.#isRequestDone) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+    else this.#service.wheel.disarm(this);
+    if (this.#state === CONNECTING) this.#state = HEAD;
+    if (!this.#outlet.isBlocked) this.#downstream?.resumeRequest();
+    flushOutlets();
+  }
+
+  /** Called by the dialer when the peer is not who it should be. */
+  refused(failure: Failure, detail: string): void {
+    this.#fail(failure, detail);
+  }
+
+  /** Binds it to an exchange. */
+  take(downstream: Downstream): void {
+    this.#downstream = downstream;
+    this.#isRequestDone = false;
+    this.#informational = 0;
+    if (this.#state !== CONNECTING) {
+      this.#service.wheel.disarm(this);
+      this.#state = HEAD;
+    }
+  }
+
+  requestHead(head: RequestHead, exchange: Exchange): void {
+    this.#method = exchange.method;
+    this.#isRequestChunked = head.framing === FRAMING.chunked;
+    const { forwardedFields } = exchange.connection;
+    let at = this.#outlet.reserve(
+      head.end - head.start + exchange.rewrittenTarget.length + forwardedFields.length + exchange.addedFields.length + 256,
+    );
+    const bytes = scratch;
+    if (exchange.rewrittenTarget === '' && head.minor === 1) {
+      at += head.bytes.copy(bytes, at, head.start, head.fieldsStart);
+    } else {
+      const target =
+        exchange.rewrittenTarget === '' ? head.bytes.latin1Slice(head.targetStart, head.targetEnd) : exchange.rewrittenTarget;
+      at += bytes.latin1Write(`${exchange.method} ${target} HTTP/1.1\r\n`, at);
+    }
+    at = copyFields(head, bytes, at);
+    if (head.framing === FRAMING.length) at += bytes.latin1Write(`content-length: ${head.contentLength}\r\n`, at);
+    else if (this.#isRequestChunked) at += CHUNKED.copy(bytes, at);
+    at += forwardedFields.copy(bytes, at);
+    at += bytes.latin1Write(exchange.addedFields, at);
+    bytes[at++] = 13;
+    bytes[at++] = 10;
+    this.#outlet.commit(at);
+  }
+
+  requestBody(bytes: Buffer, start: number, end: number): void {
+    if (end === start) return;
+    if (!this.#isRequestChunked) {
+      this.#outlet.append(bytes, start, end);
+      return;
+    }
+    const at = this.#outlet.reserve(16);
+    this.#outlet.commit(writeChunkHeader(scratch, at, end - start));
+    this.#outlet.append(bytes, start, end);
+    this.#outlet.append(CRLF, 0, 2);
+  }
+
+  requestEnd(trailers: Trailers | null): void {
+    if (this.#isRequestChunked) {
+      this.#outlet.append(LAST_CHUNK, 0, LAST_CHUNK.length);
+      if (trailers !== null) this.#appendTrailers(trailers);
+      this.#outlet.append(CRLF, 0, 2);
+    }
+    this.#isRequestDone = true;
+    const downstream = this.#downstream;
+    if (downstream !== null) downstream.exchange.requestedAt = performance.now();
+    if (this.#state !== CONNECTING) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+  }
+
+  abort(): void {
+    this.#downstream = null;
+    this.#destroy();
+  }
+
+  resumeResponse(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (this.#isTls) resumeReading(this.#socket);
+    else resumeShared(this.#socket);
+  }
+
+  onBytes(input: Buffer, inputEnd: number): boolean {
+    let bytes = input;
+    let end = inputEnd;
+    let at = 0;
+    if (this.#stash !== null) {
+      bytes = Buffer.concat([this.#stash, end === input.length ? input : input.subarray(0, end)]);
+      end = bytes.length;
+      this.#stash = null;
+    }
+    while (at < end) {
+      const downstream = this.#downstream;
+      if (downstream === null) {
+        this.#service.report.unsolicitedResponses++;
+        this.#destroy();
+        break;
+      }
+      if (this.#state === HEAD) {
+        const next = this.#readHead(downstream, bytes, at, end);
+        if (next < 0) break;
+        at = next;
+      } else if (this.#state === BODY_LENGTH) {
+        const stop = end - at < this.#bodyLeft ? end : at + this.#bodyLeft;
+        downstream.respondBody(bytes, at, stop);
+        this.#bodyLeft -= stop - at;
+        at = stop;
+        if (this.#bodyLeft === 0) this.#responseDone(downstream, null, at < end);
+      } else if (this.#state === BODY_CHUNKED) {
+        at = this.#readChunks(downstream, bytes, at, end);
+        if (at < 0) break;
+      } else if (this.#state === UNTIL_CLOSE) {
+        downstream.respondBody(bytes, at, end);
+        at = end;
+      } else {
+        // Bytes before our request was allowed out: nobody asked for them.
+        this.#fail('upstream_malformed', 'early_bytes');
+        break;
+      }
+    }
+    flushOutlets();
+    if (this.#downstream !== null && this.#downstream.isBlocked) {
+      this.#isPaused = true;
+      return false;
+    }
+    return true;
+  }
+
+  onEnd(): void {
+    const downstream = this.#downstream;
+    if (this.#state === UNTIL_CLOSE && downstream !== null) {
+      this.#isPersistent = false;
+      this.#responseDone(downstream, null, false);
+      flushOutlets();
+      return;
+    }
+    this.#closed('');
+  }
+
+  onDeadline(): void {
+    if (this.#state === CONNECTING) this.#fail('upstream_connect_timeout', '');
+    else if (this.#state === IDLE) this.#destroy();
+    else this.#fail('upstream_timeout', '');
+  }
+
+  /** Ends an idle connection, or one that may not go on. */
+  close(failure: Failure, detail: string): void {
+    if (this.#downstream === null) this.#destroy();
+    else this.#fail(failure, detail);
+  }
+
+  /** The certificates that the peer proved itself with, leaf first; null for a plain connection. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  #readHead(downstream: Downstream, bytes: Buffer, at: number, end: number): number {
+    const head = HEAD_RECORD;
+    const next = parseResponseHead(bytes, at, end, head, this.#service.headLimits, this.#method);
+    if (next === 0) {
+      this.#stash = bytes === SHARED_READ_BUFFER ? Buffer.from(bytes.subarray(at, end)) : bytes.subarray(at, end);
+      return -1;
+    }
+    if (next < 0) {
+      this.#fail('upstream_malformed', wireFault(next));
+      return -1;
+    }
+    if (head.status < 200) {
+      if (head.status === 101 || ++this.#informational > this.#service.informationalResponses) {
+        this.#fail('upstream_malformed', head.status === 101 ? 'unasked_101' : 'too_many_1xx');
+        return -1;
+      }
+      if (head.status !== 100) {
+        filterResponseFields(head);
+        downstream.respondInformational(head);
+      }
+      return next;
+    }
+    downstream.exchange.respondedAt = performance.now();
+    this.#service.wheel.disarm(this);
+    this.#isPersistent = head.isPersistent && head.framing !== FRAMING.untilClose;
+    filterResponseFields(head);
+    downstream.respondHead(head);
+    if (head.framing === FRAMING.none || (head.framing === FRAMING.length && head.contentLength === 0)) {
+      this.#responseDone(downstream, null, next < end);
+    } else if (head.framing === FRAMING.length) {
+      this.#bodyLeft = head.contentLength;
+      this.#state = BODY_LENGTH;
+    } else if (head.framing === FRAMING.chunked) {
+      this.#decoder ??= new ChunkedDecoder();
+      this.#decoder.reset();
+      this.#state = BODY_CHUNKED;
+    } else {
+      this.#state = UNTIL_CLOSE;
+    }
+    return next;
+  }
+
+  #readChunks(downstream: Downstream, bytes: Buffer, from: number, end: number): number {
+    const decoder = this.#decoder;
+    let at = from;
+    if (decoder === null) return -1;
+    while (at < end) {
+      const next = decoder.next(bytes, at, end);
+      if (next < 0) {
+        this.#fail('upstream_malformed', wireFault(next));
+        return -1;
+      }
+      if (decoder.dataEnd > decoder.dataStart) downstream.respondBody(bytes, decoder.dataStart, decoder.dataEnd);
+      at = next;
+      if (decoder.isDone) {
+        filterTrailers(decoder.trailers);
+        this.#responseDone(downstream, decoder.trailers.fields.count > 0 ? decoder.trailers : null, at < end);
+        break;
+      }
+    }
+    return at;
+  }
+
+  /** INVARIANT: a connection goes back to the pool only when both messages are complete and nothing came behind the response. */
+  #responseDone(downstream: Downstream, trailers: Trailers | null, hasExcess: boolean): void {
+    const isReusable = this.#isPersistent && this.#isRequestDone && !hasExcess && !this.isDead;
+    this.#downstream = null;
+    if (hasExcess) this.#service.report.unsolicitedResponses++;
+    if (isReusable) {
+      this.isReused = true;
+      this.#state = IDLE;
+      this.#service.wheel.arm(this, this.#service.timeouts.upstreamIdleMs);
+      this.#service.release(this);
+    } else {
+      this.#destroy();
+    }
+    downstream.respondEnd(trailers);
+  }
+
+  #appendTrailers(trailers: Trailers): void {
+    const at = this.#outlet.reserve(trailers.bytes.length + 8);
+    this.#outlet.commit(copyTrailers(trailers, scratch, at));
+  }
+
+  #drained(): void {
+    this.#outlet.isBlocked = false;
+    this.#downstream?.resumeRequest();
+    flushOutlets();
+  }
+
+  #closed(detail: string): void {
+    if (this.isDead) return;
+    if (this.#state === CONNECTING) this.#fail('upstream_connect_failed', detail);
+    else this.#fail('upstream_reset', detail);
+  }
+
+  #fail(failure: Failure, detail: string): void {
+    if (this.isDead) return;
+    const downstream = this.#downstream;
+    this.#downstream = null;
+    this.#destroy();
+    if (downstream !== null) {
+      downstream.exchange.detail = detail;
+      downstream.upstreamFailed(failure);
+      flushOutlets();
+    }
+  }
+
+  #destroy(): void {
+    if (this.isDead) return;
+    const isIdle = this.#state === IDLE;
+    this.isDead = true;
+    this.#state = CLOSED;
+    this.#service.wheel.remove(this);
+    this.#service.forget(this);
+    if (this.#isTls || isIdle) this.#socket.destroy();
+    // A reset, so that half a request never looks like a whole one.
+    else this.#socket.resetAndDestroy();
+  }
+}
+
+type State = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+const CONNECTING = 0;
+const IDLE = 1;
+const HEAD = 2;
+const BODY_LENGTH = 3;
+const BODY_CHUNKED = 4;
+const UNTIL_CLOSE = 5;
+const CLOSED = 6;
+
+/** Heads are parsed and used within one call. */
+const HEAD_RECORD = new ResponseHead();
+
+const CRLF = Buffer.from('\r\n', 'latin1');
+const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');
+const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n', 'latin1');
