@@ -2,6 +2,7 @@
  * The one mutable record of a request: each phase writes down what it found, the report reads it at the end. A connection reuses
  * its exchange from request to request. Hot path.
  */
+import { randomBytes } from 'node:crypto';
 import type { Decision } from '#authz/engine/input.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Failure } from './failure.ts';
@@ -32,6 +33,8 @@ export class Exchange {
   rewrittenTarget = '';
   /** Field lines of this request alone that go upstream behind the connection's, each with its CRLF. */
   addedFields = '';
+  /** The fields that the policy reads, by lower-case name; the same empty list while it reads none. */
+  readFields: readonly (readonly [string, string])[] = NO_FIELDS;
 
   decision: Decision | null = null;
   verdict: Verdict = 'failed';
@@ -60,6 +63,11 @@ export class Exchange {
     this.snapshot = snapshot;
   }
 
+  /** Names this decision in the reply, the log and `postern explain`. */
+  decisionId(): string {
+    return `${PROCESS_TAG}-${this.sequence.toString(36)}`;
+  }
+
   /** Clears what the last request wrote. */
   begin(snapshot: Snapshot, sequence: number, startedMs: number, startedAt: number): void {
     this.snapshot = snapshot;
@@ -75,6 +83,7 @@ export class Exchange {
     this.remoteIp = '';
     this.rewrittenTarget = '';
     this.addedFields = '';
+    this.readFields = NO_FIELDS;
     this.decision = null;
     this.verdict = 'failed';
     this.failure = null;
@@ -90,3 +99,7 @@ export class Exchange {
     this.tries = 0;
   }
 }
+
+/** Tells the ids of one process from those of another. */
+const PROCESS_TAG = randomBytes(5).toString('hex');
+const NO_FIELDS: readonly (readonly [string, string])[] = [];

@@ -3,15 +3,10 @@
  * goes; neither knows the other's protocol, so each protocol is written once per side. Calls happen within one event of the
  * loop: bytes are valid only during the call. Hot path.
  */
-import type { FieldTable, RequestHead, ResponseHead } from '#wire/h1/head.ts';
+import type { Trailers } from '#wire/h1/chunked.ts';
+import type { RequestHead, ResponseHead } from '#wire/h1/head.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
-
-/** Fields that came behind a body, already filtered; ranges point into `bytes`. */
-export interface Trailers {
-  readonly bytes: Buffer;
-  readonly fields: FieldTable;
-}
 
 export interface Downstream {
   readonly exchange: Exchange;
@@ -22,6 +17,7 @@ export interface Downstream {
   /** The final head, filtered: fields with `dropped` set do not pass, framing is written anew. */
   respondHead(head: ResponseHead): void;
   respondBody(bytes: Buffer, start: number, end: number): void;
+  /** `trailers` are filtered. */
   respondEnd(trailers: Trailers | null): void;
   /**
    * The upstream is gone. Before the response's head this becomes a reply (or another try), after it the response is broken off

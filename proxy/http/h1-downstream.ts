@@ -6,13 +6,13 @@
 import type { Socket } from 'node:net';
 import type { ClassifiedConnection } from '#authz/engine/engine.ts';
 import { Deadline } from '#base/timer-wheel.ts';
-import { ChunkedDecoder } from '#wire/h1/chunked.ts';
+import { ChunkedDecoder, type Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, RequestHead, wireFault, type ResponseHead } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
 import { copyFields, copyTrailers, writeChunkHeader } from '#wire/h1/serialise.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
-import type { Downstream, Trailers, Upstream } from '../forward/streams.ts';
+import type { Downstream, Upstream } from '../forward/streams.ts';
 import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
@@ -34,6 +34,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   /** The connection as the engine of `exchange.snapshot` knows it; made anew when the engine changes. */
   classified: ClassifiedConnection | null = null;
   requests = 0;
+  /** Called once when the connection has ended. */
+  onClosed: (() => void) | null = null;
   readonly #socket: Socket;
   readonly #outlet: Outlet;
   readonly #carry: Carry;
@@ -197,7 +199,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     if (this.#isResponseChunked) {
       this.#outlet.append(LAST_CHUNK, 0, LAST_CHUNK.length);
       if (trailers !== null) {
-        const at = this.#outlet.reserve(trailers.bytes.length + 8);
+        const at = this.#outlet.reserve(trailers.end);
         this.#outlet.commit(copyTrailers(trailers, scratch, at));
       }
       this.#outlet.append(CRLF, 0, 2);
@@ -342,8 +344,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
       }
       at = next;
       if (decoder.isDone) {
-        filterTrailers(decoder.trailers);
-        this.#requestDone(decoder.trailers.fields.count > 0 ? decoder.trailers : null);
+        if (decoder.trailers !== null) filterTrailers(decoder.trailers);
+        this.#requestDone(decoder.trailers);
         return at;
       }
     }

@@ -4,13 +4,13 @@
  */
 import type { Socket } from 'node:net';
 import { Deadline } from '#base/timer-wheel.ts';
-import { ChunkedDecoder } from '#wire/h1/chunked.ts';
+import { ChunkedDecoder, type Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
 import { copyFields, copyTrailers, writeChunkHeader } from '#wire/h1/serialise.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
-import type { Downstream, Trailers, Upstream } from '../forward/streams.ts';
+import type { Downstream, Upstream } from '../forward/streams.ts';
 import { filterResponseFields, filterTrailers } from '../http/fields.ts';
 import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
@@ -277,8 +277,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
       if (decoder.dataEnd > decoder.dataStart) downstream.respondBody(bytes, decoder.dataStart, decoder.dataEnd);
       at = next;
       if (decoder.isDone) {
-        filterTrailers(decoder.trailers);
-        this.#responseDone(downstream, decoder.trailers.fields.count > 0 ? decoder.trailers : null, at < end);
+        if (decoder.trailers !== null) filterTrailers(decoder.trailers);
+        this.#responseDone(downstream, decoder.trailers, at < end);
         break;
       }
     }
@@ -302,7 +302,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
   }
 
   #appendTrailers(trailers: Trailers): void {
-    const at = this.#outlet.reserve(trailers.bytes.length + 8);
+    const at = this.#outlet.reserve(trailers.end);
     this.#outlet.commit(copyTrailers(trailers, scratch, at));
   }
 

@@ -1,0 +1,41 @@
+/** The status port: readiness, liveness and metrics. Open to the network, so it tells nothing beyond that and takes no orders. */
+import { createServer, type Server } from 'node:http';
+import type { HostPort } from '#proto/config/proxy.ts';
+import { scrape } from '../report/metrics.ts';
+import type { Runtime } from '../runtime.ts';
+
+/** Why the sidecar is not ready, or null when it is. */
+export type Readiness = () => string | null;
+
+/** Serves until closed; resolves once it listens. */
+export async function serveStatus(address: HostPort, runtime: Runtime, readiness: Readiness): Promise<Server> {
+  const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
+    const path = request.url?.split('?', 1)[0] ?? '';
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    } else if (path === '/healthz/live') {
+      response.writeHead(200, TEXT).end('live\n');
+    } else if (path === '/healthz/ready') {
+      const reason = runtime.isDraining ? 'draining' : readiness();
+      response.writeHead(reason === null ? 200 : 503, TEXT).end(reason === null ? 'ready\n' : `not ready: ${reason}\n`);
+    } else if (path === '/metrics' || path === '/stats/prometheus') {
+      scrape(runtime).then(
+        ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
+        (error: unknown) => response.writeHead(500, TEXT).end(`metrics failed: ${String(error)}\n`),
+      );
+    } else {
+      response.writeHead(404, TEXT).end('not found: try /healthz/ready, /healthz/live or /metrics\n');
+    }
+  });
+  server.maxConnections = 256;
+  server.keepAliveTimeout = 5_000;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(address.port, address.host, resolve);
+  await promise;
+  server.off('error', reject);
+  server.on('error', () => {});
+  return server;
+}
+
+const TEXT = { 'content-type': 'text/plain; charset=utf-8' };

@@ -1,0 +1,42 @@
+/**
+ * The last denials with everything that they were made from, so that `postern explain ID` can say why. Bounded: the oldest entry
+ * gives way. Holds no header but those that the policy reads.
+ */
+import type { AuthzInput, Decision } from '#authz/engine/input.ts';
+
+export interface RecordedDecision {
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly decision: Decision;
+  readonly input: AuthzInput;
+  /** The fields that the policy read, for the input's `fields`. */
+  readonly headers: readonly (readonly [string, string])[];
+  /** Raw-deflated JSON of the model that decided, shared by all entries of its revision. */
+  readonly model: Uint8Array | null;
+}
+
+export class DecisionRing {
+  readonly #capacity: number;
+  readonly #entries: RecordedDecision[] = [];
+  #next = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  add(entry: RecordedDecision): void {
+    if (this.#entries.length < this.#capacity) this.#entries.push(entry);
+    else this.#entries[this.#next] = entry;
+    this.#next = (this.#next + 1) % this.#capacity;
+  }
+
+  find(id: string): RecordedDecision | null {
+    return this.#entries.find((entry) => entry.id === id) ?? null;
+  }
+
+  /** Oldest first. */
+  recent(): RecordedDecision[] {
+    return [...this.#entries.slice(this.#next), ...this.#entries.slice(0, this.#next)].slice(-this.#capacity);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Where every exchange and every refused connection is told: counters in typed arrays, the access log, flow records, and the ring
+ * of recent denials. Nothing here waits. Hot path.
+ */
+import type { Decision } from '#authz/engine/input.ts';
+import type { Exchange, Verdict } from '../exchange.ts';
+import type { Failure } from '../failure.ts';
+import type { Connection } from '../listen/connection.ts';
+import { accessLine, refusalLine } from './access-log.ts';
+import { DecisionRing } from './decision-ring.ts';
+import { flowRecord, type FlowWorkload } from './flow-line.ts';
+import type { LineSink } from './line-sink.ts';
+
+/** Upper bounds of the duration histogram, milliseconds. */
+export const DURATION_BOUNDS_MS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000] as const;
+
+export const VERDICTS: readonly Verdict[] = ['forwarded', 'denied', 'failed'];
+export const DIRECTIONS = ['inbound', 'outbound'] as const;
+/** Statuses that are counted apart; anything else counts as 0. */
+export const STATUSES = 600;
+
+export interface ReportOptions {
+  readonly accessLog: LineSink | null;
+  readonly flows: LineSink | null;
+  readonly workload: FlowWorkload;
+  /** Denials kept for `explain`. */
+  readonly ringSize: number;
+}
+
+export class Report {
+  connectionsOpened = 0;
+  connectionsClosed = 0;
+  /** Bytes that an upstream sent outside a response that was asked for; each time its connection was ended. */
+  unsolicitedResponses = 0;
+  handshakes = 0;
+  readonly ring: DecisionRing;
+  /** `[direction][verdict][status]`, flat. */
+  readonly requests = new Float64Array(DIRECTIONS.length * VERDICTS.length * STATUSES);
+  /** `[direction][bucket]`, flat; the last bucket is unbounded. */
+  readonly durations = new Float64Array(DIRECTIONS.length * (DURATION_BOUNDS_MS.length + 1));
+  readonly durationSumMs = new Float64Array(DIRECTIONS.length);
+  readonly bytes = new Float64Array(DIRECTIONS.length * 2);
+  /** Requests by decision; one key per rule and revision, see `foldDecisions`. */
+  readonly decisions = new Map<Decision, { count: number }>();
+  readonly failures = new Map<Failure, number>();
+  readonly accessLog: LineSink | null;
+  readonly flows: LineSink | null;
+  readonly #workload: FlowWorkload;
+
+  constructor(options: ReportOptions) {
+    this.accessLog = options.accessLog;
+    this.flows = options.flows;
+    this.#workload = options.workload;
+    this.ring = new DecisionRing(options.ringSize);
+  }
+
+  /** Records a finished exchange. */
+  exchange(exchange: Exchange): void {
+    const now = performance.now();
+    const direction = exchange.connection.direction === 'inbound' ? 0 : 1;
+    const { decision, failure } = exchange;
+    exchange.verdict = failure === null ? 'forwarded' : failure === 'denied_by_policy' ? 'denied' : 'failed';
+    const verdict = failure === null ? 0 : failure === 'denied_by_policy' ? 1 : 2;
+    const status = exchange.status < STATUSES ? exchange.status : 0;
+    const cell = (direction * VERDICTS.length + verdict) * STATUSES + status;
+    this.requests[cell] = (this.requests[cell] ?? 0) + 1;
+    const durationMs = now - exchange.startedAt;
+    let bucket = 0;
+    while (bucket < DURATION_BOUNDS_MS.length && durationMs > (DURATION_BOUNDS_MS[bucket] ?? 0)) bucket++;
+    bucket += direction * (DURATION_BOUNDS_MS.length + 1);
+    this.durations[bucket] = (this.durations[bucket] ?? 0) + 1;
+    this.durationSumMs[direction] = (this.durationSumMs[direction] ?? 0) + durationMs;
+    this.bytes[direction * 2] = (this.bytes[direction * 2] ?? 0) + exchange.bytesReceived;
+    this.bytes[direction * 2 + 1] = (this.bytes[direction * 2 + 1] ?? 0) + exchange.bytesSent;
+    if (decision !== null) {
+      const counted = this.decisions.get(decision);
+      if (counted === undefined) this.decisions.set(decision, { count: 1 });
+      else counted.count++;
+    }
+    if (failure !== null) {
+      this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+      if (decision !== null && decision.effect === 'deny') this.#remember(exchange, decision);
+    }
+    if (this.accessLog !== null) this.accessLog.push(accessLine(exchange, now));
+    if (this.flows !== null) this.flows.push(`${JSON.stringify(flowRecord(exchange, this.#workload, now))}\n`);
+  }
+
+  /** Records a connection that was refused, or ended with a cause, outside any exchange. */
+  refusal(connection: Pick<Connection, 'logFields'>, failure: Failure, detail: string): void {
+    this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+    if (this.accessLog !== null) this.accessLog.push(refusalLine(connection, failure, detail, Date.now()));
+  }
+
+  #remember(exchange: Exchange, decision: Decision): void {
+    const { readFields } = exchange;
+    this.ring.add({
+      id: exchange.decisionId(),
+      atMs: exchange.startedMs,
+      decision,
+      input: {
+        connection:
+          exchange.remoteIp === '' ? exchange.connection.attributes : { ...exchange.connection.attributes, remoteIp: exchange.remoteIp },
+        request: {
+          method: exchange.method,
+          authority: exchange.authority,
+          path: exchange.path,
+          fields: { values: (name) => readFields.filter((field) => field[0] === name).map((field) => field[1]) },
+          tokens: [],
+        },
+      },
+      headers: readFields,
+      model: exchange.snapshot.policy.model,
+    });
+  }
+}

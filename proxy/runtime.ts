@@ -1,0 +1,98 @@
+/**
+ * What the listeners of one data process share: the snapshot in force, the clock and timer wheel, limits, the report and the
+ * connections that are open. Nothing here is specific to a request.
+ */
+import type { Clock } from '#base/clock.ts';
+import type { TimerWheel } from '#base/timer-wheel.ts';
+import type { ProxyLimits, ProxyTimeouts } from '#proto/config/proxy.ts';
+import type { HeadLimits } from '#wire/h1/head.ts';
+import type { H1Downstream } from './http/h1-downstream.ts';
+import type { Report } from './report/report.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface RuntimeOptions {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly limits: ProxyLimits;
+  readonly timeouts: ProxyTimeouts;
+  readonly report: Report;
+  readonly snapshot: Snapshot;
+}
+
+export class Runtime {
+  /** INVARIANT: replaced, never changed; read once per request. */
+  snapshot: Snapshot;
+  /** Requests since start; makes decision ids. */
+  sequence = 0;
+  isDraining = false;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly limits: ProxyLimits;
+  readonly timeouts: ProxyTimeouts;
+  readonly headLimits: HeadLimits;
+  readonly report: Report;
+  readonly #open = new Set<H1Downstream>();
+  /** Open connections by caller, to bound each one; bounded itself by the number of connections. */
+  readonly #byCaller = new Map<string, number>();
+  #nextConnection = 1;
+  #whenEmpty: (() => void) | null = null;
+
+  constructor(options: RuntimeOptions) {
+    this.clock = options.clock;
+    this.wheel = options.wheel;
+    this.limits = options.limits;
+    this.timeouts = options.timeouts;
+    this.headLimits = { headBytes: options.limits.headBytes, fields: options.limits.fields };
+    this.report = options.report;
+    this.snapshot = options.snapshot;
+  }
+
+  nextConnectionId(): number {
+    return this.#nextConnection++;
+  }
+
+  /** Whether one more connection of this caller may be served. */
+  admits(callerKey: string): boolean {
+    return (this.#byCaller.get(callerKey) ?? 0) < this.limits.connectionsPerIdentity;
+  }
+
+  opened(downstream: H1Downstream): void {
+    this.#open.add(downstream);
+    const { callerKey } = downstream.connection;
+    this.#byCaller.set(callerKey, (this.#byCaller.get(callerKey) ?? 0) + 1);
+    this.report.connectionsOpened++;
+  }
+
+  closed(downstream: H1Downstream): void {
+    if (!this.#open.delete(downstream)) return;
+    const { callerKey } = downstream.connection;
+    const left = (this.#byCaller.get(callerKey) ?? 1) - 1;
+    if (left > 0) this.#byCaller.set(callerKey, left);
+    else this.#byCaller.delete(callerKey);
+    this.report.connectionsClosed++;
+    downstream.onClosed?.();
+    if (this.#open.size === 0) this.#whenEmpty?.();
+  }
+
+  get connections(): ReadonlySet<H1Downstream> {
+    return this.#open;
+  }
+
+  /** Monotonic time at which a connection opened now has reached its age cap, spread by a tenth so that not all end at once. */
+  retireAtMs(): number {
+    const age = this.timeouts.connectionAgeMs;
+    return age === 0 ? Infinity : this.wheel.nowMs + age * (0.9 + 0.1 * Math.random());
+  }
+
+  /** Lets every exchange in flight finish, then closes; resolves when none is left or the drain time is over. */
+  async drain(): Promise<void> {
+    this.isDraining = true;
+    for (const downstream of this.#open) downstream.drain();
+    if (this.#open.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenEmpty = resolve;
+    const timer = setTimeout(resolve, this.timeouts.drainMs);
+    await promise;
+    clearTimeout(timer);
+  }
+}
