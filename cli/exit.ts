@@ -24,7 +24,7 @@ export class ExitError extends Error {
 
   constructor(status: ExitStatus, message: string, hint: string | null = null) {
     super(message);
-    this.name = "ExitError";
+    this.name = 'ExitError';
     this.status = status;
     this.hint = hint;
   }

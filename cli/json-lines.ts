@@ -4,14 +4,14 @@
  * output; a slow reader stops the reading. Answers to a chunk are written before the next chunk is read, so that a program may
  * converse with the verb line by line.
  */
-import { isUtf8 } from "node:buffer";
-import { once } from "node:events";
-import type { Readable, Writable } from "node:stream";
+import { isUtf8 } from 'node:buffer';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
 
-import { PosternError } from "#base/error.ts";
+import { PosternError } from '#base/error.ts';
 
-import { EXIT } from "./exit.ts";
-import type { ExitStatus } from "./exit.ts";
+import { EXIT } from './exit.ts';
+import type { ExitStatus } from './exit.ts';
 
 /** A line as it was read: a JSON object, nothing about its members is known yet. */
 export type Question = Readonly<Record<string, unknown>>;
@@ -34,10 +34,7 @@ export const MAX_LINE_BYTES = 16_777_216;
  *
  * @returns 0 when every line was understood, else 65
  */
-export async function answerLines(
-  io: LineStreams,
-  answer: (question: Question) => object,
-): Promise<ExitStatus> {
+export async function answerLines(io: LineStreams, answer: (question: Question) => object): Promise<ExitStatus> {
   const lines = new LineSplitter();
   const out = new BatchWriter(io.stdout);
   let status: ExitStatus = EXIT.ok;
@@ -52,7 +49,7 @@ export async function answerLines(
   try {
     for await (const chunk of io.stdin) {
       // A stream without an encoding gives buffers, one with an encoding strings.
-      const bytes = typeof chunk === "string" ? Buffer.from(chunk) : (chunk as Buffer);
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer);
       for (const line of lines.push(bytes)) {
         reply(line);
         if (out.isFull) await out.flush();
@@ -71,11 +68,8 @@ export async function answerLines(
 /** A text member of a question; throws the error that answers the line when it is something else. */
 export function textMember(question: Question, name: string): string {
   const value = question[name];
-  if (typeof value !== "string") {
-    throw new PosternError(
-      "question_member",
-      `Cannot read "${name}": found ${kindOf(value)}, wanted a string`,
-    );
+  if (typeof value !== 'string') {
+    throw new PosternError('question_member', `Cannot read "${name}": found ${kindOf(value)}, wanted a string`);
   }
   return value;
 }
@@ -95,69 +89,46 @@ export function base64Member(question: Question, name: string): Buffer {
 export function base64ListMember(question: Question, name: string): Buffer[] {
   const value = question[name];
   if (!Array.isArray(value)) {
-    throw new PosternError(
-      "question_member",
-      `Cannot read "${name}": found ${kindOf(value)}, wanted a list`,
-    );
+    throw new PosternError('question_member', `Cannot read "${name}": found ${kindOf(value)}, wanted a list`);
   }
   return value.map((item: unknown, index) => {
     const path = `${name}[${index}]`;
-    if (typeof item === "string") return decodeBase64(item, path);
-    throw new PosternError(
-      "question_member",
-      `Cannot read "${path}": found ${kindOf(item)}, wanted a string`,
-    );
+    if (typeof item === 'string') return decodeBase64(item, path);
+    throw new PosternError('question_member', `Cannot read "${path}": found ${kindOf(item)}, wanted a string`);
   });
 }
 
 /** How a JSON value is named in an error. */
 export function kindOf(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return "an object";
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
   return `a ${typeof value}`;
 }
 
 type LineRead = { readonly bytes: Buffer } | { readonly tooLong: true };
 
-function answerLine(
-  line: LineRead,
-  answer: (question: Question) => object,
-): { text: string | null; isUnderstood: boolean } {
-  if ("tooLong" in line)
-    return fault(
-      null,
-      "line_too_long",
-      `Cannot read the line: found more than ${MAX_LINE_BYTES} bytes`,
-    );
-  if (!isUtf8(line.bytes))
-    return fault(null, "line_not_utf8", "Cannot read the line: found bytes that are not UTF-8");
-  const text = line.bytes.toString("utf8");
-  if (text.trim() === "") return { text: null, isUnderstood: true };
+function answerLine(line: LineRead, answer: (question: Question) => object): { text: string | null; isUnderstood: boolean } {
+  if ('tooLong' in line) return fault(null, 'line_too_long', `Cannot read the line: found more than ${MAX_LINE_BYTES} bytes`);
+  if (!isUtf8(line.bytes)) return fault(null, 'line_not_utf8', 'Cannot read the line: found bytes that are not UTF-8');
+  const text = line.bytes.toString('utf8');
+  if (text.trim() === '') return { text: null, isUnderstood: true };
 
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : "";
-    return fault(
-      null,
-      "line_not_json",
-      `Cannot read the line: found no JSON, wanted one object (${detail})`,
-    );
+    const detail = error instanceof Error ? error.message : '';
+    return fault(null, 'line_not_json', `Cannot read the line: found no JSON, wanted one object (${detail})`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return fault(
-      null,
-      "line_not_object",
-      `Cannot read the line: found ${kindOf(value)}, wanted an object`,
-    );
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return fault(null, 'line_not_object', `Cannot read the line: found ${kindOf(value)}, wanted an object`);
   }
 
   // An object that is no array is a record of unknowns.
   const question = value as Question;
-  const id = question["id"];
+  const id = question['id'];
   try {
     const answered = answer(question);
     return {
@@ -175,14 +146,10 @@ function fault(id: unknown, code: string, message: string): { text: string; isUn
 }
 
 function decodeBase64(text: string, path: string): Buffer {
-  const bytes = Buffer.from(text, "base64");
+  const bytes = Buffer.from(text, 'base64');
   // Buffer.from skips what is not base64; only a text that comes back the same was base64.
-  const isSame = bytes.toString("base64").replace(PADDING, "") === text.replace(PADDING, "");
-  if (!isSame)
-    throw new PosternError(
-      "question_base64",
-      `Cannot read "${path}": found characters that are not base64`,
-    );
+  const isSame = bytes.toString('base64').replace(PADDING, '') === text.replace(PADDING, '');
+  if (!isSame) throw new PosternError('question_base64', `Cannot read "${path}": found characters that are not base64`);
   return bytes;
 }
 
@@ -219,12 +186,9 @@ class LineSplitter {
   }
 
   #finish(part: Buffer): LineRead {
-    if (this.#parts.length === 0 && !this.#isSkipping && part.length <= MAX_LINE_BYTES)
-      return { bytes: part };
+    if (this.#parts.length === 0 && !this.#isSkipping && part.length <= MAX_LINE_BYTES) return { bytes: part };
     this.#keep(part);
-    const line: LineRead = this.#isSkipping
-      ? { tooLong: true }
-      : { bytes: Buffer.concat(this.#parts, this.#length) };
+    const line: LineRead = this.#isSkipping ? { tooLong: true } : { bytes: Buffer.concat(this.#parts, this.#length) };
     this.#parts = [];
     this.#length = 0;
     this.#isSkipping = false;
@@ -241,7 +205,7 @@ class BatchWriter {
 
   constructor(stream: Writable) {
     this.#stream = stream;
-    stream.on("error", (error: unknown) => {
+    stream.on('error', (error: unknown) => {
       this.#error = error;
     });
   }
@@ -262,13 +226,13 @@ class BatchWriter {
 
   async flush(): Promise<void> {
     if (this.#batch.length === 0 || this.isClosed) return;
-    const text = `${this.#batch.join("\n")}\n`;
+    const text = `${this.#batch.join('\n')}\n`;
     this.#batch = [];
     this.#size = 0;
     if (this.#stream.write(text)) return;
     const abort = new AbortController();
     try {
-      await Promise.race([once(this.#stream, "drain", abort), once(this.#stream, "close", abort)]);
+      await Promise.race([once(this.#stream, 'drain', abort), once(this.#stream, 'close', abort)]);
     } catch (error) {
       // `once` rejects on 'error': the reader has gone, which `isClosed` tells.
       this.#error = error;

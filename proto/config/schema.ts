@@ -1,0 +1,202 @@
+/**
+ * The shape of a `kind: Proxy` file (`postern.mesh/v1alpha1`), with defaults and the text that each setting wants to see. What
+ * concerns two settings at once is in checks.ts. The JSON Schema and the configuration reference are written from here.
+ *
+ * INVARIANT: the `error` of every schema is what was wanted; read.ts puts what was found in front of it.
+ */
+import { z } from 'zod';
+
+import {
+  choice,
+  count,
+  dnsLabel,
+  dnsName,
+  duration,
+  filePath,
+  flag,
+  forwarder,
+  hostName,
+  list,
+  listenAddress,
+  size,
+  spiffeId,
+  statusAddress,
+  target,
+  trustDomain,
+  uid,
+} from './fields.ts';
+
+export const API_VERSION = 'postern.mesh/v1alpha1';
+
+const PATH_POLICIES = ['none', 'base', 'merge-slashes', 'decode-and-merge', 'strict'] as const;
+
+const inboundSchema = z.strictObject(
+  {
+    listen: listenAddress().describe('Where connections from the mesh are accepted.'),
+    mtls: choice(['STRICT', 'DISABLE'], 'STRICT').describe(
+      'STRICT demands mutual TLS with an SVID; DISABLE takes plaintext only.',
+    ),
+    forwardTo: target().describe('The workload: a plain HTTP/1.1 service.'),
+    workloadPort: count(1, 65_535).optional().describe('The port that policies see, when it is not that of `forwardTo`.'),
+    pathPolicy: choice(PATH_POLICIES, 'base').describe('How a path is made canonical before it is judged and forwarded.'),
+    underscores: choice(['allow', 'drop', 'reject'], 'allow').describe('What becomes of field names with an underscore.'),
+    requireAlpn: flag(false).describe('Refuse a TLS client that offers no ALPN protocol, instead of taking it for HTTP/1.1.'),
+  },
+  { error: 'an inbound listener: a map with listen and forwardTo' },
+);
+
+const outboundSchema = z.strictObject(
+  {
+    listen: listenAddress().describe('Where the workload sends its calls: a loopback address, or a Unix socket (mode 0600).'),
+    forwardTo: target().describe('The inbound listener of the peer.'),
+    expect: list(spiffeId(), 'a list of the SPIFFE IDs that the peer may have')
+      .min(1, { error: 'at least one SPIFFE ID' })
+      .describe('SPIFFE IDs that the peer may have. Any other peer is refused before a byte of HTTP is sent.'),
+    sni: hostName().optional().describe('Server name in the ClientHello; none is sent without it.'),
+    allowUids: list(uid(), 'a list of uids')
+      .optional()
+      .describe('Uids whose processes may connect, beside our own. Without it every local process may.'),
+  },
+  { error: 'an outbound listener: a map with listen, forwardTo and expect' },
+);
+
+const identitySchema = z.strictObject(
+  {
+    trustDomain: trustDomain().describe('The trust domain of this workload.'),
+    trustDomainAliases: list(trustDomain(), 'a list of trust domains')
+      .prefault([])
+      .describe('Further trust domains that policies take for our own.'),
+    files: z
+      .strictObject(
+        {
+          certificate: filePath().describe('PEM: the X.509-SVID, leaf first, then intermediates.'),
+          key: filePath().describe('PEM: the private key of the leaf (PKCS#8, SEC1).'),
+          bundles: z
+            .record(z.string(), filePath(), { error: 'a map from trust domain to bundle file' })
+            .describe(
+              'Trust bundle (PEM or SPIFFE JWKS) by trust domain. A peer is judged by the bundle of its own trust domain only.',
+            ),
+        },
+        { error: 'a map with certificate, key and bundles' },
+      )
+      .describe('Files that hold the identity. They are watched; a pair that does not fit is refused and the old one stays.'),
+  },
+  { error: 'a map with trustDomain and files' },
+);
+
+const policiesSchema = z.strictObject(
+  {
+    files: list(filePath(), 'a list of files and folders')
+      .prefault([])
+      .describe('Files and folders (*.yaml, *.yml, *.json) of policies.'),
+    allowAll: flag(false).describe('Allow every request. Needs saying, because without any policy source everything is denied.'),
+    allowEmpty: flag(false).describe(
+      'Take a source without a document for a set without policies, instead of denying everything.',
+    ),
+    whenNoneSelects: choice(['deny', 'allow'], 'deny').describe(
+      'The answer when there are documents but none selects this workload.',
+    ),
+    rootNamespace: dnsLabel().prefault('istio-system').describe('Policies of this namespace hold for every namespace.'),
+  },
+  { error: 'a map with files' },
+);
+
+const limitsSchema = z.strictObject(
+  {
+    headSize: size(1_024, 65_536).prefault('16KiB').describe('Largest head of a request or response.'),
+    fields: count(1, 512).prefault(100).describe('Most fields in one head.'),
+    connections: count(1, 1_000_000).prefault(16_384).describe('Most open connections of one listener.'),
+    connectionsPerIdentity: count(1, 1_000_000).prefault(12_288).describe('Most open connections of one peer identity.'),
+    pendingHandshakes: count(1, 65_536).prefault(1_024).describe('Most TLS handshakes under way.'),
+    idleUpstreamConnections: count(0, 65_536).prefault(512).describe('Most idle upstream connections, over all pools.'),
+    informationalResponses: count(0, 1_000).prefault(20).describe('Most 1xx responses before the final one.'),
+    requestsPerConnection: count(1, 1_000_000_000).prefault(10_000).describe('Requests after which a connection is closed.'),
+  },
+  { error: 'a map of limits' },
+);
+
+const timeoutsSchema = z.strictObject(
+  {
+    handshake: duration(1).prefault('5s').describe('From accept to the end of the TLS handshake.'),
+    head: duration(1).prefault('10s').describe('From the first byte of a head to its last.'),
+    bodyIdle: duration(1).prefault('60s').describe('Silence within a request body.'),
+    idle: duration(1).prefault('65s').describe('Silence between requests of one connection.'),
+    connect: duration(1).prefault('5s').describe('For an upstream connection, its handshake included.'),
+    response: duration(1).prefault('15s').describe('From the end of a request to the head of its response.'),
+    upstreamIdle: duration(0)
+      .prefault('4s')
+      .describe(
+        'How long an idle upstream connection may be used again; shorter than the keep-alive of the workload (Node: 5 s).',
+      ),
+    drain: duration(0).prefault('30s').describe('What SIGTERM leaves to exchanges in flight.'),
+    connectionAge: duration(0).prefault('0s').describe('Oldest age of a connection, with jitter; 0s is none.'),
+  },
+  { error: 'a map of durations' },
+);
+
+const telemetrySchema = z.strictObject(
+  {
+    accessLog: z
+      .strictObject(
+        {
+          format: choice(['json'], 'json').describe('One JSON object a line.'),
+          file: filePath().prefault('-').describe('File, or `-` for standard output.'),
+        },
+        { error: 'a map with format and file, or null for no log' },
+      )
+      .nullable()
+      .prefault({})
+      .describe('One line for each request and each refused connection; null writes none.'),
+    flows: filePath().optional().describe('File of flow records, one JSON object a line; none without it.'),
+    status: statusAddress().optional().describe('Address of `/healthz/ready`, `/healthz/live` and `/metrics`.'),
+    admin: filePath().optional().describe('Unix socket (mode 0600) of `postern explain` and `postern proxy-status`.'),
+  },
+  { error: 'a map with accessLog, flows, status and admin' },
+);
+
+/** The whole file. */
+export const proxySchema = z.strictObject(
+  {
+    apiVersion: z.literal(API_VERSION, { error: API_VERSION }).describe('Version of this format.'),
+    kind: z.literal('Proxy', { error: 'Proxy' }).describe('What the file describes.'),
+    metadata: z
+      .strictObject(
+        {
+          name: dnsName().describe('Name of the workload.'),
+          namespace: dnsLabel().prefault('default').describe('Namespace of the workload.'),
+          labels: z
+            .record(z.string(), z.string({ error: 'a text (numbers and booleans need quotes)' }), { error: 'a map of texts' })
+            .prefault({})
+            .describe('Labels of the workload, which the selectors of policies match.'),
+        },
+        { error: 'a map with name' },
+      )
+      .describe('Which workload this is.'),
+    spec: z
+      .strictObject(
+        {
+          mode: choice(['standalone'], 'standalone').describe('How the sidecar is driven: by this file alone.'),
+          serviceAccount: dnsName().optional().describe('Service account of the workload.'),
+          identity: identitySchema.describe('Who this workload is, and whom it believes.'),
+          inbound: list(inboundSchema, 'a list of inbound listeners')
+            .prefault([])
+            .describe('Listeners for calls to the workload.'),
+          outbound: list(outboundSchema, 'a list of outbound listeners')
+            .prefault([])
+            .describe('Listeners for calls of the workload.'),
+          policies: policiesSchema.prefault({}).describe('What is allowed.'),
+          trustedForwarders: list(forwarder(), 'a list of SPIFFE IDs and CIDRs')
+            .prefault([])
+            .describe('Peers whose `x-forwarded-*` fields are believed: SPIFFE IDs and CIDRs.'),
+          limits: limitsSchema.prefault({}).describe('Bounds.'),
+          timeouts: timeoutsSchema.prefault({}).describe('Deadlines.'),
+          telemetry: telemetrySchema.prefault({}).describe('What is told, and where.'),
+        },
+        { error: 'a map with identity, inbound, outbound and policies' },
+      )
+      .describe('What the sidecar does.'),
+  },
+  { error: 'a map with apiVersion, kind, metadata and spec' },
+);
+
+export type ProxyDocument = z.output<typeof proxySchema>;
