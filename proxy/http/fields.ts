@@ -123,9 +123,10 @@ export function filterResponseFields(head: ResponseHead, isFromSidecar: boolean)
  * Marks the trailers that are not to be forwarded: those that name framing, routing, identity or authorization, in any spelling,
  * and those that a policy reads, which was judged without them.
  *
+ * @param policyNames  names that a policy reads, as `FieldPolicy` holds them
  * @returns how many are left
  */
-export function filterTrailers(trailers: Trailers, policy: FieldPolicy): number {
+export function filterTrailers(trailers: Trailers, policyNames: readonly Uint8Array[] = NO_NAMES): number {
   const { bytes, fields } = trailers;
   const { count, dropped, ids, ranges } = fields;
   let kept = 0;
@@ -137,7 +138,7 @@ export function filterTrailers(trailers: Trailers, policy: FieldPolicy): number 
     if (id === FIELD.unknown && fields.hasUnderscore) rule |= foldedRule(bytes, start, end);
     const isDropped =
       (rule & (FIELD_RULE.protected | FIELD_RULE.trailer)) !== 0 ||
-      (policy.policyNames.length !== 0 && isFoldedOneOf(bytes, start, end, policy.policyNames));
+      (policyNames.length !== 0 && isFoldedOneOf(bytes, start, end, policyNames));
     dropped[index] = isDropped ? 1 : 0;
     if (!isDropped) kept++;
   }

@@ -6,21 +6,10 @@
  * Hot path: no allocation but for the first trailer section of a decoder.
  */
 
-import {
-  BACKSLASH,
-  CR,
-  EQUALS,
-  HEX,
-  LF,
-  QUOTE,
-  QUOTED,
-  SEMICOLON,
-  TEXT,
-  TOKEN,
-} from "./characters.ts";
-import { FAULT } from "./faults.ts";
-import { parseFieldLines } from "./field-lines.ts";
-import { FieldTable } from "./head.ts";
+import { BACKSLASH, CR, EQUALS, HEX, LF, QUOTE, QUOTED, SEMICOLON, TEXT, TOKEN } from './characters.ts';
+import { FAULT } from './faults.ts';
+import { parseFieldLines } from './field-lines.ts';
+import { FieldTable } from './head.ts';
 
 /** Bounds of one body's overhead. */
 export interface ChunkLimits {
@@ -211,17 +200,8 @@ export class ChunkedDecoder {
     bytes.copy(trailers.bytes, before, index, index + taken);
     this.#collected = before + taken;
     const { fields } = trailers;
-    const after = parseFieldLines(
-      trailers.bytes,
-      0,
-      this.#collected,
-      fields,
-      this.#limits.trailerFields,
-      null,
-      null,
-    );
-    if (after === 0)
-      return this.#collected === trailers.bytes.length ? FAULT.trailersTooLarge : index + taken;
+    const after = parseFieldLines(trailers.bytes, 0, this.#collected, fields, this.#limits.trailerFields, null, null);
+    if (after === 0) return this.#collected === trailers.bytes.length ? FAULT.trailersTooLarge : index + taken;
     if (after < 0) return after === FAULT.tooManyFields ? FAULT.trailersTooLarge : after;
     trailers.end = after;
     this.trailers = trailers;

@@ -5,11 +5,11 @@
  * Hot path.
  */
 
-import { COLON, COMMA, CR, HTAB, LF, SP, TEXT, TOKEN } from "./characters.ts";
-import { equalsName, fieldId, nameBytes } from "./field-names.ts";
-import { FAULT } from "./faults.ts";
-import { FIELD, FRAMING } from "./head.ts";
-import type { FieldTable, MessageHead, RequestHead } from "./head.ts";
+import { COLON, COMMA, CR, HTAB, LF, SP, TEXT, TOKEN } from './characters.ts';
+import { equalsName, fieldId, nameBytes } from './field-names.ts';
+import { FAULT } from './faults.ts';
+import { FIELD, FRAMING } from './head.ts';
+import type { FieldTable, MessageHead, RequestHead } from './head.ts';
 
 /**
  * Reads field lines up to and with the empty line that ends them.
@@ -207,9 +207,9 @@ function isBlank(byte: number): boolean {
 }
 
 const OPTION = { close: 1, keepAlive: 2, other: 4 } as const;
-const CHUNKED = nameBytes("chunked");
-const CONTINUE = nameBytes("100-continue");
-const KEEP_ALIVE = nameBytes("keep-alive");
-const CLOSE = nameBytes("close");
+const CHUNKED = nameBytes('chunked');
+const CONTINUE = nameBytes('100-continue');
+const KEEP_ALIVE = nameBytes('keep-alive');
+const CLOSE = nameBytes('close');
 /** 999,999,999,999,999 is below 2^53. */
 const MAX_LENGTH_DIGITS = 15;

@@ -4,57 +4,57 @@
  * Hot path.
  */
 
-import { LOWER } from "./characters.ts";
-import { FIELD } from "./head.ts";
-import type { FieldId } from "./head.ts";
+import { LOWER } from './characters.ts';
+import { FIELD } from './head.ts';
+import type { FieldId } from './head.ts';
 
 /** The name of each `FIELD` in lower case; that of `unknown` is empty. */
 export const FIELD_NAMES: Readonly<Record<keyof typeof FIELD, string>> = {
-  unknown: "",
-  host: "host",
-  connection: "connection",
-  contentLength: "content-length",
-  transferEncoding: "transfer-encoding",
-  te: "te",
-  trailer: "trailer",
-  upgrade: "upgrade",
-  expect: "expect",
-  keepAlive: "keep-alive",
-  proxyConnection: "proxy-connection",
-  proxyAuthenticate: "proxy-authenticate",
-  proxyAuthorization: "proxy-authorization",
-  http2Settings: "http2-settings",
-  forwarded: "forwarded",
-  xForwardedFor: "x-forwarded-for",
-  xForwardedHost: "x-forwarded-host",
-  xForwardedProto: "x-forwarded-proto",
-  xForwardedPort: "x-forwarded-port",
-  xForwardedClientCert: "x-forwarded-client-cert",
-  xRealIp: "x-real-ip",
-  xRequestId: "x-request-id",
-  traceparent: "traceparent",
-  tracestate: "tracestate",
-  baggage: "baggage",
-  authorization: "authorization",
-  cookie: "cookie",
-  contentType: "content-type",
-  userAgent: "user-agent",
-  via: "via",
-  date: "date",
-  server: "server",
-  setCookie: "set-cookie",
-  clientCert: "client-cert",
-  clientCertChain: "client-cert-chain",
-  xPosternReason: "x-postern-reason",
-  xPosternDecisionId: "x-postern-decision-id",
-  xEnvoyPeerMetadata: "x-envoy-peer-metadata",
-  xEnvoyPeerMetadataId: "x-envoy-peer-metadata-id",
-  grpcTimeout: "grpc-timeout",
-  age: "age",
-  xForwardedPrefix: "x-forwarded-prefix",
-  xOriginalUrl: "x-original-url",
-  xRewriteUrl: "x-rewrite-url",
-  xOriginalHost: "x-original-host",
+  unknown: '',
+  host: 'host',
+  connection: 'connection',
+  contentLength: 'content-length',
+  transferEncoding: 'transfer-encoding',
+  te: 'te',
+  trailer: 'trailer',
+  upgrade: 'upgrade',
+  expect: 'expect',
+  keepAlive: 'keep-alive',
+  proxyConnection: 'proxy-connection',
+  proxyAuthenticate: 'proxy-authenticate',
+  proxyAuthorization: 'proxy-authorization',
+  http2Settings: 'http2-settings',
+  forwarded: 'forwarded',
+  xForwardedFor: 'x-forwarded-for',
+  xForwardedHost: 'x-forwarded-host',
+  xForwardedProto: 'x-forwarded-proto',
+  xForwardedPort: 'x-forwarded-port',
+  xForwardedClientCert: 'x-forwarded-client-cert',
+  xRealIp: 'x-real-ip',
+  xRequestId: 'x-request-id',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+  baggage: 'baggage',
+  authorization: 'authorization',
+  cookie: 'cookie',
+  contentType: 'content-type',
+  userAgent: 'user-agent',
+  via: 'via',
+  date: 'date',
+  server: 'server',
+  setCookie: 'set-cookie',
+  clientCert: 'client-cert',
+  clientCertChain: 'client-cert-chain',
+  xPosternReason: 'x-postern-reason',
+  xPosternDecisionId: 'x-postern-decision-id',
+  xEnvoyPeerMetadata: 'x-envoy-peer-metadata',
+  xEnvoyPeerMetadataId: 'x-envoy-peer-metadata-id',
+  grpcTimeout: 'grpc-timeout',
+  age: 'age',
+  xForwardedPrefix: 'x-forwarded-prefix',
+  xOriginalUrl: 'x-original-url',
+  xRewriteUrl: 'x-rewrite-url',
+  xOriginalHost: 'x-original-host',
 };
 
 /** The id of the name at `start` to `end`, `FIELD.unknown` for every other name. Case does not matter. */
@@ -70,17 +70,12 @@ export function fieldId(bytes: Uint8Array, start: number, end: number): FieldId 
 
 /** The id of a name that somebody wrote down, in any case. */
 export function fieldIdOf(name: string): FieldId {
-  const bytes = Buffer.from(name, "latin1");
+  const bytes = Buffer.from(name, 'latin1');
   return fieldId(bytes, 0, bytes.length);
 }
 
 /** Whether the bytes from `start` to `end` spell `name`, which is given in lower case; case does not matter. */
-export function equalsName(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  name: Uint8Array,
-): boolean {
+export function equalsName(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
   const length = name.length;
   if (end - start !== length) return false;
   for (let index = 0; index < length; index++) {
@@ -91,7 +86,7 @@ export function equalsName(
 
 /** A lower-case name as bytes, for `equalsName`. */
 export function nameBytes(name: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(name.toLowerCase(), "latin1"));
+  return Uint8Array.from(Buffer.from(name.toLowerCase(), 'latin1'));
 }
 
 interface KnownName {
@@ -107,7 +102,7 @@ function bucketOf(length: number, first: number, last: number): number {
 const BUCKETS: (KnownName | undefined)[] = Array.from({ length: 1024 }, () => undefined);
 
 for (const [key, text] of Object.entries(FIELD_NAMES)) {
-  if (text === "") continue;
+  if (text === '') continue;
   const name = nameBytes(text);
   const bucket = bucketOf(name.length, name[0] ?? 0, name[name.length - 1] ?? 0);
   // The keys of FIELD_NAMES are by its type those of FIELD; Object.entries only forgets it.

@@ -102,7 +102,7 @@ export class MessageHead {
 /** A parsed request head. */
 export class RequestHead extends MessageHead {
   /** The method as text; the common ones are interned. */
-  method = "";
+  method = '';
   targetStart = 0;
   targetEnd = 0;
   /** Index of the only Host field, -1 without one; two are a fault only of meaning: see `hostCount`. */
@@ -115,8 +115,6 @@ export class RequestHead extends MessageHead {
 /** A parsed response head. `framing` is what the head says; HEAD, CONNECT, 1xx, 204 and 304 are applied by the parser. */
 export class ResponseHead extends MessageHead {
   status = 0;
-  /** Content-Length as sent, -1 without one: after HEAD and in a 304 it describes a body that does not come. */
-  declaredLength = -1;
   reasonStart = 0;
   reasonEnd = 0;
 }
@@ -135,38 +133,38 @@ export const DEFAULT_HEAD_LIMITS: HeadLimits = { headBytes: 16_384, fields: 100 
  * A parser returns `-(index + 1)` for the fault at `index` here, 0 when it needs more bytes, else the offset after what it read.
  */
 export const WIRE_FAULTS = [
-  "method",
-  "target",
-  "version",
-  "start_line",
-  "field_name",
-  "field_value",
-  "field_whitespace",
-  "line_folding",
-  "line_end",
-  "head_too_large",
-  "too_many_fields",
-  "content_length",
-  "transfer_encoding",
-  "framing_conflict",
-  "expectation",
-  "connection_option",
-  "status",
-  "chunk_size",
-  "chunk_extension",
-  "chunk_extension_too_large",
-  "chunk_data_end",
-  "trailer",
-  "trailers_too_large",
-  "data_after_close",
-  "transfer_coding",
+  'method',
+  'target',
+  'version',
+  'start_line',
+  'field_name',
+  'field_value',
+  'field_whitespace',
+  'line_folding',
+  'line_end',
+  'head_too_large',
+  'too_many_fields',
+  'content_length',
+  'transfer_encoding',
+  'framing_conflict',
+  'expectation',
+  'connection_option',
+  'status',
+  'chunk_size',
+  'chunk_extension',
+  'chunk_extension_too_large',
+  'chunk_data_end',
+  'trailer',
+  'trailers_too_large',
+  'data_after_close',
+  'transfer_coding',
 ] as const;
 
 export type WireFault = (typeof WIRE_FAULTS)[number];
 
 /** The fault that a negative parser result stands for. */
 export function wireFault(result: number): WireFault {
-  return WIRE_FAULTS[-result - 1] ?? "start_line";
+  return WIRE_FAULTS[-result - 1] ?? 'start_line';
 }
 
 const EMPTY = Buffer.alloc(0);

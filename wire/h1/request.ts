@@ -6,12 +6,12 @@
  * Hot path: no allocation but the text of an uncommon method.
  */
 
-import { CR, LF, SP, TARGET, TOKEN } from "./characters.ts";
-import { FAULT } from "./faults.ts";
-import { parseFieldLines } from "./field-lines.ts";
-import { FRAMING, MAX_FIELDS } from "./head.ts";
-import type { HeadLimits, RequestHead } from "./head.ts";
-import { incomplete, parseVersion } from "./start-line.ts";
+import { CR, LF, SP, TARGET, TOKEN } from './characters.ts';
+import { FAULT } from './faults.ts';
+import { parseFieldLines } from './field-lines.ts';
+import { FRAMING, MAX_FIELDS } from './head.ts';
+import type { HeadLimits, RequestHead } from './head.ts';
+import { incomplete, parseVersion } from './start-line.ts';
 
 /**
  * Parses a request head in `bytes` from `start`, looking at no byte at or after `end`.
@@ -20,13 +20,7 @@ import { incomplete, parseVersion } from "./start-line.ts";
  *
  * @returns the offset after the head, 0 when it needs more bytes, or a negative fault (`wireFault`)
  */
-export function parseRequestHead(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  head: RequestHead,
-  limits: HeadLimits,
-): number {
+export function parseRequestHead(bytes: Buffer, start: number, end: number, head: RequestHead, limits: HeadLimits): number {
   let index = start;
   for (let lines = 0; index < end && bytes[index] === CR; lines++) {
     if (lines === MAX_EMPTY_LINES) return FAULT.startLine;
@@ -96,22 +90,22 @@ function targetFault(byte: number): number {
 
 /** The method as text; the common ones are told apart by length and two bytes, then compared in full. */
 function methodText(bytes: Buffer, start: number, end: number): string {
-  let common = "";
+  let common = '';
   switch (end - start) {
     case 3:
-      common = bytes[start] === 71 ? "GET" : "PUT";
+      common = bytes[start] === 71 ? 'GET' : 'PUT';
       break;
     case 4:
-      common = bytes[start] === 80 ? "POST" : "HEAD";
+      common = bytes[start] === 80 ? 'POST' : 'HEAD';
       break;
     case 5:
-      common = "PATCH";
+      common = 'PATCH';
       break;
     case 6:
-      common = "DELETE";
+      common = 'DELETE';
       break;
     case 7:
-      common = bytes[start] === 79 ? "OPTIONS" : "CONNECT";
+      common = bytes[start] === 79 ? 'OPTIONS' : 'CONNECT';
       break;
     default:
       break;

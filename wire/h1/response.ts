@@ -5,12 +5,12 @@
  * Hot path: no allocation.
  */
 
-import { CR, LF, SP, TEXT } from "./characters.ts";
-import { FAULT } from "./faults.ts";
-import { parseFieldLines } from "./field-lines.ts";
-import { FRAMING, MAX_FIELDS } from "./head.ts";
-import type { HeadLimits, ResponseHead } from "./head.ts";
-import { incomplete, parseVersion } from "./start-line.ts";
+import { CR, LF, SP, TEXT } from './characters.ts';
+import { FAULT } from './faults.ts';
+import { parseFieldLines } from './field-lines.ts';
+import { FRAMING, MAX_FIELDS } from './head.ts';
+import type { HeadLimits, ResponseHead } from './head.ts';
+import { incomplete, parseVersion } from './start-line.ts';
 
 /**
  * Parses a response head in `bytes` from `start`, looking at no byte at or after `end`.
@@ -85,8 +85,8 @@ export function parseResponseHead(
 }
 
 function settleFraming(head: ResponseHead, status: number, requestMethod: string): void {
-  const isBodiless = status < 200 || status === 204 || status === 304 || requestMethod === "HEAD";
-  if (isBodiless || (requestMethod === "CONNECT" && status < 300)) {
+  const isBodiless = status < 200 || status === 204 || status === 304 || requestMethod === 'HEAD';
+  if (isBodiless || (requestMethod === 'CONNECT' && status < 300)) {
     head.framing = FRAMING.none;
     head.contentLength = 0;
   } else if (head.framing === FRAMING.none) {

@@ -5,8 +5,8 @@
  * Hot path: nothing is allocated; the caller sees to it that `out` has room.
  */
 
-import type { Trailers } from "./chunked.ts";
-import type { FieldTable, MessageHead } from "./head.ts";
+import type { Trailers } from './chunked.ts';
+import type { FieldTable, MessageHead } from './head.ts';
 
 /**
  * Copies the field lines that are not dropped, with their line ends, without the empty line that ends a head.
@@ -70,13 +70,7 @@ export function writeText(out: Buffer, at: number, text: string): number {
 }
 
 /** Lines stand one after another without gaps, so that a line ends where the next begins. */
-function copyLines(
-  bytes: Buffer,
-  fields: FieldTable,
-  linesEnd: number,
-  out: Buffer,
-  at: number,
-): number {
+function copyLines(bytes: Buffer, fields: FieldTable, linesEnd: number, out: Buffer, at: number): number {
   const { count, dropped, ranges } = fields;
   let end = at;
   let runStart = -1;
@@ -91,6 +85,6 @@ function copyLines(
   return runStart < 0 ? end : end + bytes.copy(out, end, runStart, linesEnd);
 }
 
-const REQUEST_VERSION = " HTTP/1.1\r\n";
+const REQUEST_VERSION = ' HTTP/1.1\r\n';
 /** Up to about this length a loop is cheaper than the call into native code. */
 const LOOP_LIMIT = 48;

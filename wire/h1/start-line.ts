@@ -4,7 +4,7 @@
  * Hot path.
  */
 
-import { FAULT } from "./faults.ts";
+import { FAULT } from './faults.ts';
 
 /**
  * Reads `HTTP/1.0` or `HTTP/1.1` at `at`.
@@ -30,4 +30,4 @@ export function incomplete(start: number, end: number, headBytes: number): numbe
   return end - start >= headBytes ? FAULT.headTooLarge : 0;
 }
 
-const VERSION = Uint8Array.from(Buffer.from("HTTP/1.1", "latin1"));
+const VERSION = Uint8Array.from(Buffer.from('HTTP/1.1', 'latin1'));
