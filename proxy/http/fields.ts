@@ -123,10 +123,9 @@ export function filterResponseFields(head: ResponseHead, isFromSidecar: boolean)
  * Marks the trailers that are not to be forwarded: those that name framing, routing, identity or authorization, in any spelling,
  * and those that a policy reads, which was judged without them.
  *
- * @param policyNames  names that a policy reads, as `FieldPolicy` holds them
  * @returns how many are left
  */
-export function filterTrailers(trailers: Trailers, policyNames: readonly Uint8Array[] = NO_NAMES): number {
+export function filterTrailers(trailers: Trailers, policy: FieldPolicy): number {
   const { bytes, fields } = trailers;
   const { count, dropped, ids, ranges } = fields;
   let kept = 0;
@@ -138,7 +137,7 @@ export function filterTrailers(trailers: Trailers, policyNames: readonly Uint8Ar
     if (id === FIELD.unknown && fields.hasUnderscore) rule |= foldedRule(bytes, start, end);
     const isDropped =
       (rule & (FIELD_RULE.protected | FIELD_RULE.trailer)) !== 0 ||
-      (policyNames.length !== 0 && isFoldedOneOf(bytes, start, end, policyNames));
+      (policy.policyNames.length !== 0 && isFoldedOneOf(bytes, start, end, policy.policyNames));
     dropped[index] = isDropped ? 1 : 0;
     if (!isDropped) kept++;
   }
