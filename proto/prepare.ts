@@ -27,6 +27,9 @@ export interface DocumentFault {
   readonly fix: string | null;
 }
 
+/** Why there is or is no policy: only `ok` has one, only `allow_all` lets requests pass without. */
+export type PolicyState = 'ok' | 'missing' | 'invalid' | 'allow_all';
+
 export interface PrepareAnswer {
   readonly id: number;
   /** Null when the file itself is at fault. */
@@ -35,6 +38,10 @@ export interface PrepareAnswer {
   /** Null when there is no document (and `allowEmpty` is not said) or when `policyFaults` is not empty. */
   readonly policy: CompiledPolicy | null;
   readonly policyFaults: readonly DocumentFault[];
+  /** `missing` is a source without a document, or none; `invalid` is any fault, one of the configuration included. */
+  readonly policyState: PolicyState;
+  /** Every file and folder that the answer was made from, absolute: what is to be watched. Never empty. */
+  readonly watched: readonly string[];
   /** Milliseconds of CPU time that it took. */
   readonly cpuMs: number;
 }

@@ -23,11 +23,11 @@ function* identityFindings({ identity }: ProxyConfig): Generator<Finding> {
   const path = ['spec', 'identity', 'files', 'bundles'];
   for (const name of Object.keys(identity.files.bundles)) {
     if (isTrustDomain(name)) continue;
-    yield { code: 'PN0112', path: [...path, name], message: `found the key "${name}", wanted ${WANTED_TRUST_DOMAIN}`, fix: null };
+    yield { code: 'PN0512', path: [...path, name], message: `found the key "${name}", wanted ${WANTED_TRUST_DOMAIN}`, fix: null };
   }
   if (Object.hasOwn(identity.files.bundles, identity.trustDomain)) return;
   yield {
-    code: 'PN0113',
+    code: 'PN0513',
     path,
     message: `found no bundle of the own trust domain, wanted one of "${identity.trustDomain}"`,
     fix: `add ${identity.trustDomain}: and the file of its trust bundle`,
@@ -37,7 +37,7 @@ function* identityFindings({ identity }: ProxyConfig): Generator<Finding> {
 function* listenerFindings({ inbound, outbound, telemetry }: ProxyConfig): Generator<Finding> {
   if (inbound.length + outbound.length === 0) {
     yield {
-      code: 'PN0111',
+      code: 'PN0511',
       path: ['spec'],
       message: 'found no listener, wanted an inbound or an outbound one',
       fix: 'add inbound',
@@ -65,7 +65,7 @@ function* listenerFindings({ inbound, outbound, telemetry }: ProxyConfig): Gener
     if (other === undefined) seen.set(text, name);
     else
       yield {
-        code: 'PN0113',
+        code: 'PN0513',
         path,
         message: `found "${text}", which ${other} has already, wanted an address of its own`,
         fix: null,
@@ -78,7 +78,7 @@ function* listenerFindings({ inbound, outbound, telemetry }: ProxyConfig): Gener
       const text = addressText(forwardTo).toLowerCase();
       if (!own.has(text)) continue;
       const message = `found "${text}", which is an ${side} listener of this file, wanted an address behind it`;
-      yield { code: 'PN0113', path: ['spec', side, at, 'forwardTo'], message, fix: null };
+      yield { code: 'PN0513', path: ['spec', side, at, 'forwardTo'], message, fix: null };
     }
   }
 }
@@ -90,7 +90,7 @@ function* outboundFindings({ outbound, identity }: ProxyConfig): Generator<Findi
     const { listen } = listener;
     if ('host' in listen && !isLoopback(listen.host)) {
       yield {
-        code: 'PN0113',
+        code: 'PN0513',
         path: [...path, 'listen'],
         message: `found "${addressText(listen)}", which lends this identity to other machines, wanted a loopback address or unix:path`,
         fix: `listen on 127.0.0.1:${listen.port}`,
@@ -98,13 +98,13 @@ function* outboundFindings({ outbound, identity }: ProxyConfig): Generator<Findi
     }
     if ('socket' in listen && listener.allowUids !== null) {
       const message = 'found allowUids on a Unix socket, wanted it on a TCP listener only';
-      yield { code: 'PN0113', path: [...path, 'allowUids'], message, fix: 'leave it out: the mode of the socket (0600) decides' };
+      yield { code: 'PN0513', path: [...path, 'allowUids'], message, fix: 'leave it out: the mode of the socket (0600) decides' };
     }
     for (const [index, id] of listener.expect.entries()) {
       const parsed = parseSpiffeId(id);
       if (!parsed.ok || Object.hasOwn(identity.files.bundles, parsed.id.trustDomain)) continue;
       yield {
-        code: 'PN0113',
+        code: 'PN0513',
         path: [...path, 'expect', index],
         message: `found an ID of "${parsed.id.trustDomain}", for which spec.identity.files.bundles has no bundle`,
         fix: `add ${parsed.id.trustDomain}: and the file of its trust bundle`,
@@ -122,7 +122,7 @@ function* pathPolicyFindings({ inbound }: ProxyConfig): Generator<Finding> {
     if (first === undefined) seen.set(service, { at, mode: pathPolicy });
     else if (first.mode !== pathPolicy) {
       yield {
-        code: 'PN0113',
+        code: 'PN0513',
         path: ['spec', 'inbound', at, 'pathPolicy'],
         message: `found the path policy ${pathPolicy} for ${service}, wanted ${first.mode} as in inbound[${first.at}]`,
         fix: `say pathPolicy: ${first.mode} in both, or ${pathPolicy} in both`,
@@ -134,7 +134,7 @@ function* pathPolicyFindings({ inbound }: ProxyConfig): Generator<Finding> {
 function* policyFindings({ policies }: ProxyConfig): Generator<Finding> {
   if (!policies.allowAll || policies.files.length === 0) return;
   const message = 'found allowAll beside files, wanted one of them';
-  yield { code: 'PN0113', path: ['spec', 'policies', 'allowAll'], message, fix: 'leave allowAll out, and the policies decide' };
+  yield { code: 'PN0513', path: ['spec', 'policies', 'allowAll'], message, fix: 'leave allowAll out, and the policies decide' };
 }
 
 function* socketFindings({ inbound, outbound, telemetry }: ProxyConfig): Generator<Finding> {
@@ -149,7 +149,7 @@ function* socketFindings({ inbound, outbound, telemetry }: ProxyConfig): Generat
     const bytes = Buffer.byteLength(socket);
     if (bytes <= MAX_SOCKET_BYTES) continue;
     const message = `found the socket "${socket}" of ${bytes} bytes, wanted at most ${MAX_SOCKET_BYTES}`;
-    yield { code: 'PN0112', path, message, fix: 'use a shorter folder, such as /run/postern' };
+    yield { code: 'PN0512', path, message, fix: 'use a shorter folder, such as /run/postern' };
   }
 }
 

@@ -1,10 +1,11 @@
 /** What the schema found wrong, told to the author of the file: what was found, what was wanted, and the nearest right name. */
 import type { z } from 'zod';
 
+import { nearestName } from '#authz/policy/suggest.ts';
+
 import type { DocumentFault } from '../prepare.ts';
 import { oneOf } from './fields.ts';
 import type { ConfigMessageCode } from './messages.ts';
-import { nearestName } from './suggest.ts';
 import { pathText } from './yaml-document.ts';
 import type { DocumentPath, LocatedDocument } from './yaml-document.ts';
 
@@ -46,7 +47,8 @@ export function describeValue(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a map';
-  if (typeof value !== 'string') return `${typeof value === 'number' ? 'the number ' : ''}${String(value)}`;
+  if (typeof value === 'number') return `the number ${value}`;
+  if (typeof value !== 'string') return JSON.stringify(value);
   return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
 }
 
@@ -63,10 +65,10 @@ function wrongValue(file: string, document: LocatedDocument, path: DocumentPath,
   if (value === undefined) {
     const name = String(path.at(-1) ?? '');
     const message = `found no "${name}", wanted ${wanted}`;
-    return faultOf(file, document, { code: 'PN0111', path, message, fix: `add ${name}` });
+    return faultOf(file, document, { code: 'PN0511', path, message, fix: `add ${name}` });
   }
   const message = `found ${describeValue(value)}, wanted ${wanted}`;
-  return faultOf(file, document, { code: 'PN0112', path, message, fix: fixFor(value, wanted) });
+  return faultOf(file, document, { code: 'PN0512', path, message, fix: fixFor(value, wanted) });
 }
 
 function fixFor(value: unknown, wanted: string): string | null {
@@ -87,7 +89,7 @@ function unknownKey(
   return {
     file,
     ...document.locateKey(path, key),
-    code: 'PN0110',
+    code: 'PN0510',
     path: pathText([...path, key]),
     message: `found the unknown key ${describeValue(key)}, wanted ${known.length === 0 ? 'no further key' : oneOf(known)}`,
     fix: nearest === null ? null : `did you mean ${nearest}?`,

@@ -6,13 +6,13 @@
  */
 import { z } from 'zod';
 
+import { parseCidr } from '#base/cidr.ts';
 import { parseSpiffeId, parseTrustDomain } from '#certs/spiffe-id.ts';
 
 import type { HostPort, ListenAddress } from './proxy.ts';
 import {
   DURATION,
   SIZE,
-  isCidr,
   isFilePath,
   isHostName,
   parseDurationMs,
@@ -103,7 +103,7 @@ export function trustDomain() {
 /** A peer by its SPIFFE ID or its address. */
 export function forwarder() {
   return text('a SPIFFE ID, an address or a CIDR', (value) => {
-    const isKnown = value.startsWith('spiffe:') ? parseSpiffeId(value).ok : isCidr(value);
+    const isKnown = value.startsWith('spiffe:') ? parseSpiffeId(value).ok : parseCidr(value) !== null;
     return isKnown ? value : null;
   });
 }

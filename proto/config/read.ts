@@ -40,10 +40,10 @@ export function readProxyConfig(text: string, file: string): ReadConfig {
 
 /** The keys that the schema knows for the map at `path`. */
 function knownKeys(path: DocumentPath): readonly string[] {
-  let schema: z.core.$ZodType = proxySchema;
+  let schema: unknown = proxySchema;
   for (const step of path) {
     const inner = unwrap(schema);
-    if (inner instanceof z.ZodObject) schema = inner.shape[step] ?? z.never();
+    if (inner instanceof z.ZodObject) schema = new Map<unknown, unknown>(Object.entries(inner.shape)).get(step);
     else if (inner instanceof z.ZodArray) schema = inner.element;
     else return [];
   }
@@ -51,11 +51,10 @@ function knownKeys(path: DocumentPath): readonly string[] {
   return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
 }
 
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+function unwrap(schema: unknown): unknown {
   let inner = schema;
-  for (;;) {
-    if (inner instanceof z.ZodOptional || inner instanceof z.ZodNullable || inner instanceof z.ZodPrefault)
-      inner = inner.def.innerType;
-    else return inner;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodNullable || inner instanceof z.ZodPrefault) {
+    inner = inner.def.innerType;
   }
+  return inner;
 }

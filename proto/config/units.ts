@@ -43,15 +43,6 @@ export function isFilePath(text: string): boolean {
   return text !== '' && !text.includes('\0');
 }
 
-/** An IP address, or a prefix as `10.0.0.0/8` or `fd00::/8`. */
-export function isCidr(text: string): boolean {
-  const slash = text.indexOf('/');
-  if (slash < 0) return isIP(text) !== 0;
-  const version = isIP(text.slice(0, slash));
-  const bits = text.slice(slash + 1);
-  return version !== 0 && /^(?:0|[1-9]\d{0,2})$/u.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
-}
-
 /** A DNS name or IPv4 address as a person writes it; labels of letters, digits, `-` and `_`. */
 export function isHostName(text: string): boolean {
   return text.length <= 253 && HOST_NAME.test(text) && (!LOOKS_NUMERIC.test(text) || isIP(text) === 4);

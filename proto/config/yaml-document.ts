@@ -73,13 +73,13 @@ export function readYamlDocument(text: string): { document: LocatedDocument | nu
     document: null,
     faults: [{ code, ...position, path: '', message, fix }],
   });
-  if (Buffer.byteLength(text) > MAX_BYTES) return refuse('PN0101', START, `found more than ${MAX_BYTES} bytes`);
-  if (isTooDeep(text)) return refuse('PN0103', START, `found brackets nested deeper than ${MAX_DEPTH}`);
+  if (Buffer.byteLength(text) > MAX_BYTES) return refuse('PN0501', START, `found more than ${MAX_BYTES} bytes`);
+  if (isTooDeep(text)) return refuse('PN0503', START, `found brackets nested deeper than ${MAX_DEPTH}`);
 
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent', stringKeys: false });
   const [document, second] = 'empty' in documents ? [] : documents;
-  if (document === undefined || document.contents === null) return refuse('PN0104', START, 'found nothing, wanted one document');
+  if (document === undefined || document.contents === null) return refuse('PN0504', START, 'found nothing, wanted one document');
 
   // What follows the first fault of syntax is mostly its echo.
   const [error] = document.errors;
@@ -88,10 +88,10 @@ export function readYamlDocument(text: string): { document: LocatedDocument | nu
   }
   if (second !== undefined) {
     const at = second.contents?.range?.[0] ?? 0;
-    return refuse('PN0104', positionAt(lines, at), 'found a second document, wanted one');
+    return refuse('PN0504', positionAt(lines, at), 'found a second document, wanted one');
   }
   if (document.directives.yaml.explicit && document.directives.yaml.version !== '1.2') {
-    return refuse('PN0103', START, `found %YAML ${document.directives.yaml.version}, wanted YAML 1.2`);
+    return refuse('PN0503', START, `found %YAML ${document.directives.yaml.version}, wanted YAML 1.2`);
   }
 
   const reader = new NodeReader(lines);
@@ -146,7 +146,7 @@ class NodeReader {
 
   #refuse(node: unknown, path: DocumentPath, message: string, fix: string | null = null): null {
     const range = isAlias(node) || isMap(node) || isSeq(node) || isScalar(node) ? node.range : null;
-    this.faults.push({ code: 'PN0103', ...positionAt(this.#lines, range?.[0] ?? 0), path: pathText(path), message, fix });
+    this.faults.push({ code: 'PN0503', ...positionAt(this.#lines, range?.[0] ?? 0), path: pathText(path), message, fix });
     return null;
   }
 }
@@ -154,7 +154,7 @@ class NodeReader {
 function syntaxFault(code: string, message: string, position: Position): YamlFault {
   if (code === 'DUPLICATE_KEY') {
     return {
-      code: 'PN0103',
+      code: 'PN0503',
       ...position,
       path: '',
       message: 'found a key that the map already has, wanted each key once',
@@ -162,7 +162,7 @@ function syntaxFault(code: string, message: string, position: Position): YamlFau
     };
   }
   const fix = code === 'TAB_AS_INDENT' ? 'indent with blanks' : null;
-  return { code: 'PN0102', ...position, path: '', message: `found no valid YAML: ${lowerFirst(message)}`, fix };
+  return { code: 'PN0502', ...position, path: '', message: `found no valid YAML: ${lowerFirst(message)}`, fix };
 }
 
 /** Nesting that would exhaust the composer's stack is found by the lexer, which has none. */
