@@ -36,7 +36,7 @@ async function preparePolicies(config: ProxyConfig, compile: Compile): Promise<P
   if (policies.allowAll) return without('allow_all', [], []);
   const { sources, faults, watched } = readPolicyFiles(policies.files);
   if (faults.length > 0) return without('invalid', faults, watched);
-  if (policies.files.length === 0) return without('missing', [], watched);
+  if (sources.length === 0 && !policies.allowEmpty) return without('missing', [], watched);
 
   const compiled = await compile(sources, config);
   const { policy } = compiled;

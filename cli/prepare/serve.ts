@@ -9,7 +9,7 @@ export function serve(compile: Compile, idleMs: number): void {
   let queue = Promise.resolve();
   let isBusy = 0;
   const idle = setTimeout(() => {
-    if (isBusy === 0) process.disconnect();
+    if (isBusy === 0) process.disconnect?.();
     else idle.refresh();
   }, idleMs);
   process.on('disconnect', () => clearTimeout(idle));
