@@ -123,7 +123,7 @@ test.each([
     'zod is used in the policy',
     'authz/policy/a.ts',
     "import { z } from 'zod/mini';",
-    'authz/policy/a.ts:1: the package "zod" is for proto/, cli/ only',
+    'authz/policy/a.ts:1: the package "zod" is for proto/, cli/, tools/ only',
   ],
   [
     'a package has no row',

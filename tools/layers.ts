@@ -123,7 +123,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['proxy/', 'control/', 'cli/', 'test/', 'bench/'],
   vitest: ['test/'],
   yaml: ['proto/', 'authz/policy/', 'cli/', 'test/', 'bench/', 'tools/'],
-  zod: ['proto/', 'cli/'],
+  zod: ['proto/', 'cli/', 'tools/'],
 };
 
 const TEST_PACKAGES = ['vitest', 'fast-check', 'yaml'];
