@@ -15,13 +15,16 @@ export function leafIdentity(leaf: Certificate): SpiffeId | SvidRefusal {
   if (altNames === null) return refuse('san_missing', 'the leaf has no subject alternative name');
   const [uri] = altNames.uris;
   if (uri === undefined) return refuse('uri_san_missing', 'the leaf has no URI among its subject alternative names');
-  if (altNames.uris.length > 1) return refuse('uri_san_multiple', `the leaf has ${altNames.uris.length} URI names, one is allowed`);
+  if (altNames.uris.length > 1)
+    return refuse('uri_san_multiple', `the leaf has ${altNames.uris.length} URI names, one is allowed`);
   const parsed = SpiffeId.parse(uri);
   if (!parsed.ok) return refuse(parsed.code, `the leaf's URI name is no SPIFFE ID. ${parsed.message}`);
-  if (parsed.id.path === '') return refuse('path_missing', `the leaf's SPIFFE ID ${shown(uri)} is a trust domain's, without a path`);
+  if (parsed.id.path === '')
+    return refuse('path_missing', `the leaf's SPIFFE ID ${shown(uri)} is a trust domain's, without a path`);
 
   if (basicConstraints?.isCa === true) return refuse('leaf_is_ca', 'the leaf is a certificate authority (cA is set)');
-  if (nameConstraints !== null) return refuse('leaf_name_constraints', 'the leaf has name constraints, which are for signers only');
+  if (nameConstraints !== null)
+    return refuse('leaf_name_constraints', 'the leaf has name constraints, which are for signers only');
   if (keyUsage === null) return refuse('key_usage_missing', 'the leaf has no key usage');
   if (!keyUsage.isCritical) return refuse('key_usage_not_critical', "the leaf's key usage is not marked critical");
   if ((keyUsage.bits & KEY_USAGE.digitalSignature) === 0) {
@@ -39,7 +42,8 @@ export function leafIdentity(leaf: Certificate): SpiffeId | SvidRefusal {
   if (leaf.version !== 3) return refuse('version', `the leaf is a version ${leaf.version} certificate, not 3`);
   if (!hasValidSerial(leaf)) return refuse('serial', "the leaf's serial number is not positive and of at most 20 bytes");
   const { unknownCritical } = leaf.extensions;
-  if (unknownCritical !== null) return refuse('critical_extension', `the leaf has the unknown critical extension ${unknownCritical}`);
+  if (unknownCritical !== null)
+    return refuse('critical_extension', `the leaf has the unknown critical extension ${unknownCritical}`);
   const weakKey = keyStrengthFault(leaf);
   if (weakKey !== null) return refuse('weak_key', `the leaf's key is ${weakKey}`);
   const weakSignature = signatureStrengthFault(leaf);
@@ -60,7 +64,8 @@ export function signerRoleFault(signer: Certificate, role: 'intermediate' | 'anc
   const uris = altNames?.uris ?? [];
   if (basicConstraints?.isCa !== true) {
     const id = uris.length === 1 ? SpiffeId.parse(uris[0] ?? '') : null;
-    if (id?.ok === true && id.id.path !== '') return refuse('issuer_is_svid', `the issuer is the workload certificate of ${id.id.uri}`);
+    if (id?.ok === true && id.id.path !== '')
+      return refuse('issuer_is_svid', `the issuer is the workload certificate of ${id.id.uri}`);
     return refuse('issuer_not_ca', 'the issuer is not a certificate authority (cA is not set)');
   }
   if (role === 'intermediate' && !basicConstraints.isCritical) {
@@ -87,7 +92,8 @@ export function signerFault(signer: Certificate, role: 'intermediate' | 'anchor'
   if (role === 'intermediate') {
     // The form of an anchor, and how it is signed, is the operator's choice (RFC 5280, section 6.1: only its name and key count).
     if (signer.version !== 3) return refuse('issuer_version', `the issuer is a version ${signer.version} certificate, not 3`);
-    if (!hasValidSerial(signer)) return refuse('issuer_serial', "the issuer's serial number is not positive and of at most 20 bytes");
+    if (!hasValidSerial(signer))
+      return refuse('issuer_serial', "the issuer's serial number is not positive and of at most 20 bytes");
     const weakSignature = signatureStrengthFault(signer);
     if (weakSignature !== null) return refuse('issuer_weak_signature', `the issuer is signed with ${weakSignature}`);
   }
@@ -97,7 +103,8 @@ export function signerFault(signer: Certificate, role: 'intermediate' | 'anchor'
   }
   const weakKey = keyStrengthFault(signer);
   if (weakKey !== null) return refuse('issuer_weak_key', `the issuer's key is ${weakKey}`);
-  if (atMs < signer.notBeforeMs) return refuse('issuer_not_yet_valid', `the issuer is not valid before ${isoTime(signer.notBeforeMs)}`);
+  if (atMs < signer.notBeforeMs)
+    return refuse('issuer_not_yet_valid', `the issuer is not valid before ${isoTime(signer.notBeforeMs)}`);
   if (atMs > signer.notAfterMs) return refuse('issuer_expired', `the issuer expired at ${isoTime(signer.notAfterMs)}`);
   return null;
 }

@@ -93,7 +93,7 @@ function trustDomainFault(text: string, start: number, end: number): SpiffeIdFau
 function authorityFault(text: string, at: number, end: number): SpiffeIdFault {
   const userEnd = text.indexOf('@', at);
   if (userEnd >= 0 && userEnd < end) return 'trust_domain_user_info';
-  switch (text[at]) {
+  switch (text.charAt(at)) {
     case ':':
       return isDigits(text, at + 1, end) ? 'trust_domain_port' : 'trust_domain_charset';
     case '?':

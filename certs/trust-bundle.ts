@@ -91,7 +91,10 @@ export function makeTrustBundle(
   if (!parsed.ok) return fault('trust_domain', trustDomain, parsed.message);
   const { revocationLists = [], refreshHintS = null, sequence = null } = more;
   const unique = anchors.filter((each, at) => anchors.findIndex((other) => other.fingerprint === each.fingerprint) === at);
-  const parts = [...unique.map((each) => each.fingerprint), ...revocationLists.map((each) => hash('sha256', each.signedBytes, 'hex'))];
+  const parts = [
+    ...unique.map((each) => each.fingerprint),
+    ...revocationLists.map((each) => hash('sha256', each.signedBytes, 'hex')),
+  ];
   const pem = unique.map((each) => writePem('CERTIFICATE', each.der)).join('');
   const digest = hash('sha256', [parsed.trustDomain, ...parts].join('\n'), 'hex');
   const facts = { trustDomain: parsed.trustDomain, anchors: Object.freeze(unique), revocationLists, pem, digest };
@@ -118,7 +121,8 @@ function parseJwks(trustDomain: string, document: string): TrustBundleResult {
   const parsed = parseJson(document);
   if (!isRecord(parsed)) return fault('bundle_json', trustDomain, 'it is not a JSON object');
   const repeated = repeatedMember(document);
-  if (repeated !== null) return fault('bundle_repeated_member', trustDomain, `the member ${JSON.stringify(repeated)} is there twice`);
+  if (repeated !== null)
+    return fault('bundle_repeated_member', trustDomain, `the member ${JSON.stringify(repeated)} is there twice`);
   const keys = parsed['keys'];
   if (!Array.isArray(keys)) return fault('bundle_keys', trustDomain, 'it has no list "keys"');
   const refreshHintS = parsed['spiffe_refresh_hint'] ?? null;

@@ -67,7 +67,8 @@ export function assemble(texts: IdentityTexts, files: IdentityFiles, trustDomain
     return refused('trust_domain_mismatch', `Cannot use the SVID "${svid.spiffeId.uri}": ${found}`, files.certificate);
   }
   const verified = verifyChain(svid.chain, new TrustBundles(bundles, 0), { atMs });
-  if (!verified.ok) return refused(verified.code, `Cannot use the SVID "${svid.spiffeId.uri}": ${verified.message}`, files.certificate);
+  if (!verified.ok)
+    return refused(verified.code, `Cannot use the SVID "${svid.spiffeId.uri}": ${verified.message}`, files.certificate);
   return { ok: true, svid, bundles };
 }
 

@@ -177,7 +177,11 @@ async function readText(file: string): Promise<string | IdentityFault> {
   try {
     const { size } = await stat(file);
     if (size > MAX_FILE_BYTES) {
-      return { code: 'file_too_large', message: `Cannot read "${file}": it has ${size} bytes, at most ${MAX_FILE_BYTES} are read`, file };
+      return {
+        code: 'file_too_large',
+        message: `Cannot read "${file}": it has ${size} bytes, at most ${MAX_FILE_BYTES} are read`,
+        file,
+      };
     }
     return await readFile(file, 'utf8');
   } catch (error) {

@@ -16,7 +16,8 @@ export type ChainResult =
  * is there twice is read once. Never throws.
  */
 export function readChain(raw: readonly Buffer[]): ChainResult {
-  if (raw.length === 0) return { ok: false, code: 'chain_empty', message: 'Cannot accept the certificate chain: there is no certificate' };
+  if (raw.length === 0)
+    return { ok: false, code: 'chain_empty', message: 'Cannot accept the certificate chain: there is no certificate' };
   if (raw.length > MAX_PRESENTED) {
     const message = `Cannot accept the certificate chain: it has ${raw.length} certificates, at most ${MAX_PRESENTED} are read`;
     return { ok: false, code: 'chain_too_long', message };
@@ -29,7 +30,8 @@ export function readChain(raw: readonly Buffer[]): ChainResult {
     if (!chain.some((other) => other.fingerprint === certificate.fingerprint)) chain.push(certificate);
   }
   const [leaf, ...rest] = chain;
-  if (leaf === undefined) return { ok: false, code: 'chain_empty', message: 'Cannot accept the certificate chain: there is no certificate' };
+  if (leaf === undefined)
+    return { ok: false, code: 'chain_empty', message: 'Cannot accept the certificate chain: there is no certificate' };
   return { ok: true, chain: [leaf, ...rest] };
 }
 

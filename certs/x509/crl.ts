@@ -99,7 +99,8 @@ function listFault(list: RevocationList, issuer: Certificate): string | null {
     return `its issuer's revocation list has the unknown critical extension ${list.unknownCritical}`;
   }
   const { keyUsage } = issuer.extensions;
-  if (keyUsage !== null && (keyUsage.bits & KEY_USAGE.cRLSign) === 0) return 'its issuer may not sign revocation lists (no cRLSign)';
+  if (keyUsage !== null && (keyUsage.bits & KEY_USAGE.cRLSign) === 0)
+    return 'its issuer may not sign revocation lists (no cRLSign)';
   return isListSignedBy(list, issuer) ? null : "its issuer's revocation list has a wrong signature";
 }
 

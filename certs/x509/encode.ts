@@ -69,9 +69,17 @@ export function utf8String(text: string): Element {
 /** UTCTime up to 2049, GeneralizedTime from then on (RFC 5280, section 4.1.2.5); to the second. */
 export function time(timeMs: number): Element {
   const date = new Date(timeMs);
-  const digits = `${date.toISOString().replaceAll(/[\-:T]/gv, '').slice(0, 14)}Z`;
+  const digits = `${date
+    .toISOString()
+    .replaceAll(/[\-:T]/gv, '')
+    .slice(0, 14)}Z`;
   const isShort = date.getUTCFullYear() < 2050;
-  return asn1.create(UNIVERSAL, isShort ? asn1.Type.UTCTIME : asn1.Type.GENERALIZEDTIME, false, isShort ? digits.slice(2) : digits);
+  return asn1.create(
+    UNIVERSAL,
+    isShort ? asn1.Type.UTCTIME : asn1.Type.GENERALIZEDTIME,
+    false,
+    isShort ? digits.slice(2) : digits,
+  );
 }
 
 /** `[number] EXPLICIT` around elements, or an implicitly tagged SEQUENCE of them. */

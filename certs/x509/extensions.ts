@@ -2,7 +2,8 @@
  * The certificate extensions that a verifier of X.509-SVIDs reads (RFC 5280, section 4.2): basic constraints, key usage, extended key
  * usage, subject alternative names, name constraints. Facts only; what they allow is judged in certs/rules.ts.
  */
-import { contextTag, DerCursor, TAG } from './der.ts';
+import { contextTag, TAG } from './der.ts';
+import type { DerCursor } from './der.ts';
 
 /** Bits of `keyUsage`, nine named bits with bit 0 highest (RFC 5280, section 4.2.1.3). */
 export const KEY_USAGE = {

@@ -25,8 +25,9 @@ function valueText(tag: number, contents: Buffer): string {
   if (tag !== TAG.utf8String && tag !== TAG.printableString && tag !== TAG.ia5String) return `#${contents.toString('hex')}`;
   let text = '';
   const value = contents.toString('utf8');
-  for (const [index, char] of [...value].entries()) {
-    const code = char.codePointAt(0) ?? 0;
+  for (let index = 0; index < value.length; index++) {
+    const char = value.charAt(index);
+    const code = value.charCodeAt(index);
     const isEdgeBlank = char === ' ' && (index === 0 || index === value.length - 1);
     if (code < 0x20 || code === 0x7f) text += `\\${code.toString(16).padStart(2, '0')}`;
     else if (SPECIALS.includes(char) || isEdgeBlank || (char === '#' && index === 0)) text += `\\${char}`;

@@ -9,7 +9,7 @@ import { publicKeyOf } from './signature.ts';
 export function keyStrengthFault(certificate: Certificate): string | null {
   const key = publicKeyOf(certificate);
   if (key === null) return 'of an unknown kind';
-  const type = key.asymmetricKeyType ?? 'unknown';
+  const type: string = key.asymmetricKeyType ?? 'unknown';
   const details = key.asymmetricKeyDetails ?? {};
   switch (type) {
     case 'ec':

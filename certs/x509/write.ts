@@ -105,7 +105,8 @@ export function subjectAltName(uris: readonly string[], dnsNames: readonly strin
 
 /** Hosts of URI names. */
 export function nameConstraints(permitted: readonly string[], excluded: readonly string[]): ExtensionFields {
-  const trees = (hosts: readonly string[]): Element[] => hosts.map((each) => asn.sequence(asn.contextString(6, Buffer.from(each))));
+  const trees = (hosts: readonly string[]): Element[] =>
+    hosts.map((each) => asn.sequence(asn.contextString(6, Buffer.from(each))));
   return extension(
     EXTENSION.nameConstraints,
     true,
@@ -145,15 +146,13 @@ interface Algorithm {
 }
 
 function algorithmOf(key: KeyObject): Algorithm {
-  switch (key.asymmetricKeyType) {
-    case 'rsa':
-      // PKCS#1 algorithms carry a NULL (RFC 4055, section 5), the others nothing.
-      return { element: asn.sequence(asn.objectId('1.2.840.113549.1.1.11'), asn.fromDer(Buffer.from([5, 0]))), digest: 'sha256' };
-    case 'ed25519':
-      return { element: asn.sequence(asn.objectId('1.3.101.112')), digest: null };
-    default:
-      return { element: asn.sequence(asn.objectId('1.2.840.10045.4.3.2')), digest: 'sha256' };
+  const type = key.asymmetricKeyType;
+  if (type === 'rsa') {
+    // PKCS#1 algorithms carry a NULL (RFC 4055, section 5), the others nothing.
+    return { element: asn.sequence(asn.objectId('1.2.840.113549.1.1.11'), asn.fromDer(Buffer.from([5, 0]))), digest: 'sha256' };
   }
+  if (type === 'ed25519') return { element: asn.sequence(asn.objectId('1.3.101.112')), digest: null };
+  return { element: asn.sequence(asn.objectId('1.2.840.10045.4.3.2')), digest: 'sha256' };
 }
 
 function signed(tbs: Element, algorithm: Algorithm, signer: KeyObject): Buffer {
