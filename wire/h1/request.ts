@@ -49,7 +49,8 @@ export function parseRequestHead(bytes: Buffer, start: number, end: number, head
     index++;
   }
   if (byte !== SP || index === headStart) return byte === LF ? FAULT.lineEnd : FAULT.method;
-  const methodEnd = index;
+  head.method = methodText(bytes, headStart, index);
+  if (head.method === '') return FAULT.method;
 
   const targetStart = ++index;
   for (;;) {
@@ -74,7 +75,6 @@ export function parseRequestHead(bytes: Buffer, start: number, end: number, head
   if (bytes[index + 1] !== LF) return FAULT.lineEnd;
   index += 2;
   head.fieldsStart = index;
-  head.method = methodText(bytes, headStart, methodEnd);
 
   const after = parseFieldLines(bytes, index, limit, head.fields, maxFields, head, head);
   if (after === 0) return incomplete(headStart, end, limits.headBytes);
@@ -88,7 +88,10 @@ function targetFault(byte: number): number {
   return byte === CR ? FAULT.startLine : FAULT.target;
 }
 
-/** The method as text; the common ones are told apart by length and two bytes, then compared in full. */
+/**
+ * The method as text, '' when it is not one of `METHODS`. The common ones are told apart by length and one byte, then compared in
+ * full.
+ */
 function methodText(bytes: Buffer, start: number, end: number): string {
   let common = '';
   switch (end - start) {
@@ -112,9 +115,26 @@ function methodText(bytes: Buffer, start: number, end: number): string {
   }
   const length = common.length;
   for (let index = 0; index < length; index++) {
-    if (bytes[start + index] !== common.charCodeAt(index)) return bytes.toString('latin1', start, end);
+    if (bytes[start + index] !== common.charCodeAt(index)) return uncommonMethod(bytes, start, end);
   }
-  return length === 0 ? bytes.toString('latin1', start, end) : common;
+  return length === 0 ? uncommonMethod(bytes, start, end) : common;
 }
 
+function uncommonMethod(bytes: Buffer, start: number, end: number): string {
+  if (end - start > MAX_METHOD) return '';
+  const text = bytes.toString('latin1', start, end);
+  return METHODS.has(text) ? text : '';
+}
+
+/**
+ * The methods of IANA's registry that are in use over HTTP/1.x, the same that llhttp and Envoy know: an app behind another parser
+ * would refuse any other one with an answer that the caller could not tell from a broken connection.
+ */
+const METHODS: ReadonlySet<string> = new Set(
+  (
+    'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY OPTIONS PATCH ' +
+    'POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE'
+  ).split(' '),
+);
+const MAX_METHOD = 20;
 const MAX_EMPTY_LINES = 4;
