@@ -1,0 +1,89 @@
+/**
+ * Before anything is measured: does this entrant do the job? It must refuse a client without a certificate, refuse a stranger,
+ * refuse a path that no rule allows (where it has rules), hand the app the caller's identity and address, and drop the caller's
+ * own copy of the identity header. Afterwards its access log must hold JSON lines. Whoever fails is not measured.
+ */
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { request, type RequestOptions } from 'node:https';
+import { PosternError } from '#base/error.ts';
+import type { Certificates, Holder } from './certificates.ts';
+import { DENIED_PREFIX } from './policy-set.ts';
+import { ECHO_PATH } from './upstream.ts';
+
+export async function passGate(port: number, certificates: Certificates, hasRules: boolean): Promise<void> {
+  const caller = certificates.callers[0] ?? certificates.stranger;
+  const got = await ask(port, certificates, caller, ECHO_PATH);
+  const [identity = '', forwardedFor = '', requestId = ''] = got.body.split('|');
+  expect('the caller is let through', got.status === 200, `status ${got.status}`);
+  expect("the app gets the caller's identity", identity.includes(caller.spiffeId), identity);
+  expect('a forged identity never arrives', !identity.includes('forged'), identity);
+  expect('the app gets x-forwarded-for', forwardedFor !== '', forwardedFor);
+  expect('the app gets a request id', requestId !== '', requestId);
+
+  const stranger = await ask(port, certificates, certificates.stranger, ECHO_PATH);
+  expect('a stranger is refused', stranger.status === 403 || stranger.status === 0, `status ${stranger.status}`);
+  const nobody = await ask(port, certificates, null, ECHO_PATH);
+  expect(
+    'a client without a certificate gets no answer from the app',
+    nobody.status === 0 || nobody.status === 400,
+    `status ${nobody.status}`,
+  );
+  if (!hasRules) return;
+  const denied = await ask(port, certificates, caller, `${DENIED_PREFIX}00001`);
+  expect('a path that no rule allows is refused', denied.status === 403, `status ${denied.status}`);
+}
+
+/** @throws when the log's beginning holds no JSON object that names a caller (beside lines about refused handshakes) */
+export function checkAccessLog(file: string): void {
+  const bytes = Buffer.alloc(16_384);
+  const descriptor = openSync(file, 'r');
+  const length = readSync(descriptor, bytes, 0, bytes.length, 0);
+  closeSync(descriptor);
+  const lines = bytes.toString('utf8', 0, length).split('\n').slice(0, -1);
+  expect('the access log holds JSON with the caller', lines.some(namesCaller), lines[0] ?? 'nothing');
+}
+
+function namesCaller(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return line.includes('spiffe://');
+  } catch {
+    return false;
+  }
+}
+
+/** Status 0: the connection was refused or broken. */
+function ask(
+  port: number,
+  certificates: Certificates,
+  holder: Holder | null,
+  path: string,
+): Promise<{ status: number; body: string }> {
+  const options: RequestOptions = {
+    host: '127.0.0.1',
+    port,
+    path,
+    agent: false,
+    timeout: 5000,
+    ca: readFileSync(certificates.bundle),
+    checkServerIdentity: () => undefined,
+    headers: { host: 'orders.bench.test', 'x-forwarded-client-cert': 'URI=spiffe://forged' },
+    ...(holder === null ? {} : { cert: readFileSync(holder.certificate), key: readFileSync(holder.key) }),
+  };
+  return new Promise((resolve) => {
+    const call = request(options, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (body += chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+      response.on('error', () => resolve({ status: 0, body: '' }));
+    });
+    call.on('error', () => resolve({ status: 0, body: '' }));
+    call.on('timeout', () => call.destroy());
+    call.end();
+  });
+}
+
+function expect(what: string, holds: boolean, found: string): void {
+  if (!holds) throw new PosternError('bench_gate', `Cannot measure: expected that ${what}, found "${found.slice(0, 300)}"`);
+}

@@ -1,0 +1,308 @@
+/**
+ * Runs the windows. All entrants of a setup live at once on ports of their own and take turns in short windows, the order
+ * rotating each round, so that neighbours in a ratio are neighbours in time. A window's requests are all begun and all answered
+ * between the two readings of CPU time; connections are opened before the first.
+ */
+import { existsSync, mkdirSync, statSync, truncateSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Certificates } from './certificates.ts';
+import { checkAccessLog, passGate } from './gate.ts';
+import { type Loader, startLoader } from './load/loader.ts';
+import type { Cores } from './machine.ts';
+import { policySet } from './policy-set.ts';
+import { coreBusyUs, cpuPressure, processCost, processMemory } from './process-cost.ts';
+import { freePorts, type Running, startProcess } from './processes.ts';
+import { type Entrant, entrantName, type Scenario, type Setup } from './scenarios.ts';
+import type { Launch, Target } from './targets/target.ts';
+
+export interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Before an entrant's first scenario; the later ones get a third of it. */
+  readonly warmSeconds: number;
+  /** After start, load and close, before memory is read. */
+  readonly settleMs: number;
+  readonly nodeOptions: string;
+}
+
+export interface Bench {
+  readonly folder: string;
+  readonly certificates: Certificates;
+  readonly loader: string;
+  readonly upstreamPort: number;
+  readonly cores: Cores;
+  readonly targets: ReadonlyMap<string, Target>;
+  readonly options: Options;
+  readonly say: (line: string) => void;
+}
+
+/** One window of one entrant. Figures of CPU are per request (per handshake). */
+export interface Row {
+  readonly round: number;
+  readonly cpu: number;
+  readonly userUs: number;
+  readonly systemUs: number;
+  readonly perSecond: number;
+  readonly requests: number;
+  readonly bad: number;
+  readonly badStatus: number;
+  readonly reopened: number;
+  /** Share of its wish to run that the proxy spent waiting for a core. */
+  readonly waited: number;
+  /** Share of the proxy's core that others used. */
+  readonly foreign: number;
+  readonly pressure: number;
+  readonly rssMb: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export interface MemoryRow {
+  readonly round: number;
+  readonly startMs: number;
+  readonly startCpuMs: number;
+  readonly idleRssMb: number;
+  readonly idleAnonymousMb: number;
+  readonly loadedRssMb: number;
+  readonly connectionKb: number;
+  readonly closedRssMb: number;
+  readonly connections: number;
+}
+
+export interface Outcome {
+  readonly scenario: Scenario;
+  readonly rows: Map<string, Row[]>;
+  readonly memory: Map<string, MemoryRow[]>;
+  /** What was wrong, by entrant; such an entrant has no rows. */
+  readonly faults: Map<string, string>;
+}
+
+export async function measureSetup(bench: Bench, setup: Setup, wanted: readonly Scenario[]): Promise<Outcome[]> {
+  const scenarios = setup.scenarios.filter((one) => wanted.includes(one));
+  if (scenarios.length === 0) return [];
+  const entrants = setup.entrants.filter((one) => bench.targets.has(one.target));
+  if (scenarios.every((one) => one.measure === 'memory')) {
+    return [await measureMemory(bench, entrants, scenarios[0] ?? fail())];
+  }
+
+  const faults = new Map<string, string>();
+  const contestants: Contestant[] = [];
+  const outcomes: Outcome[] = [];
+  try {
+    for (const entrant of entrants) {
+      try {
+        const contestant = await enter(bench, entrant);
+        contestants.push(contestant);
+        await passGate(contestant.port, bench.certificates, entrant.rules > 0);
+      } catch (error) {
+        const at = contestants.findIndex((one) => one.name === entrantName(entrant));
+        for (const failed of at === -1 ? [] : contestants.splice(at, 1)) await failed.process?.stop();
+        faults.set(entrantName(entrant), describe(error));
+      }
+    }
+    for (const [index, scenario] of scenarios.entries()) {
+      const warmSeconds = bench.options.warmSeconds / (index === 0 ? 1 : 3);
+      outcomes.push(await measureScenario(bench, contestants, scenario, warmSeconds, new Map(faults)));
+    }
+  } finally {
+    for (const one of contestants) await one.process?.stop();
+  }
+  return outcomes;
+}
+
+interface Contestant {
+  readonly name: string;
+  readonly port: number;
+  /** Null for the app itself, without a proxy. */
+  readonly process: Running | null;
+  readonly launch: Launch | null;
+  readonly startCpuMs: number;
+}
+
+async function enter(bench: Bench, entrant: Entrant): Promise<Contestant> {
+  const name = entrantName(entrant);
+  const target = bench.targets.get(entrant.target) ?? fail();
+  const [port = 0, statusPort = 0] = await freePorts(2);
+  const folder = `${bench.folder}/${name.replaceAll(' ', '-')}-${port}`;
+  mkdirSync(folder);
+  const launch = target.prepare({
+    folder,
+    certificates: bench.certificates,
+    port,
+    statusPort,
+    upstreamPort: bench.upstreamPort,
+    rules: policySet(entrant.rules),
+    nodeOptions: bench.options.nodeOptions,
+  });
+  const process = await startProcess(launch, bench.cores.proxy);
+  const cost = processCost(process.pid);
+  return { name, port, process, launch, startCpuMs: (cost.userUs + cost.systemUs) / 1000 };
+}
+
+async function measureScenario(
+  bench: Bench,
+  contestants: readonly Contestant[],
+  scenario: Scenario,
+  warmSeconds: number,
+  faults: Map<string, string>,
+): Promise<Outcome> {
+  bench.say(`${scenario.name}: ${scenario.what}`);
+  const outcome: Outcome = { scenario, rows: new Map(), memory: new Map(), faults };
+  const floor: Contestant = { name: 'no proxy', port: bench.upstreamPort, process: null, launch: null, startCpuMs: 0 };
+  const all = [...contestants.filter((one) => one.process?.hasEnded() === false), ...(scenario.withFloor ? [floor] : [])];
+  const loaders = new Map<Contestant, Loader>();
+  try {
+    for (const one of all) {
+      const load = {
+        port: one.port,
+        connections: scenario.connections,
+        requests: `${bench.folder}/${scenario.requests}.requests`,
+      };
+      const loader = startLoader(bench.loader, load, one.process === null ? null : bench.certificates, bench.cores.load);
+      loaders.set(one, loader);
+      outcome.rows.set(one.name, []);
+      const warm = await openWindow(loader, scenario, warmSeconds);
+      if (warm.requests === 0 || warm.bad > warm.requests / 100) {
+        faults.set(one.name, `warm-up: ${warm.bad} of ${warm.requests} bad, the first with status ${warm.badStatus}`);
+        outcome.rows.delete(one.name);
+      }
+    }
+    for (let round = 0; round < bench.options.rounds; round++) {
+      for (let turn = 0; turn < all.length; turn++) {
+        const one = all[(turn + round) % all.length] ?? fail();
+        const loader = loaders.get(one) ?? fail();
+        const rows = outcome.rows.get(one.name);
+        if (rows === undefined) continue;
+        rows.push(await window(bench, one, loader, scenario, round));
+        if (one.process?.hasEnded() === true) {
+          faults.set(one.name, 'it ended while measured');
+          outcome.rows.delete(one.name);
+        }
+      }
+    }
+    if (scenario.measure === 'closed') for (const one of all) inspectLog(one, outcome);
+  } finally {
+    for (const loader of loaders.values()) await loader.end();
+  }
+  for (const [name, fault] of faults) bench.say(`  ${name}: not measured: ${fault}`);
+  return outcome;
+}
+
+async function window(bench: Bench, one: Contestant, loader: Loader, scenario: Scenario, round: number): Promise<Row> {
+  const { pid } = one.process ?? loader;
+  const core = bench.cores.proxy ?? 0;
+  if (scenario.measure !== 'handshakes') await loader.ask(`connect ${scenario.status}`);
+  const before = { cost: processCost(pid), busy: coreBusyUs(core), at: performance.now() };
+  const result = await loader.ask(command(scenario, bench.options.seconds * scenario.share));
+  const after = { cost: processCost(pid), busy: coreBusyUs(core), at: performance.now() };
+  const user = after.cost.userUs - before.cost.userUs;
+  const system = after.cost.systemUs - before.cost.systemUs;
+  const waited = after.cost.waitedUs - before.cost.waitedUs;
+  const elapsed = (after.at - before.at) * 1000;
+  const row: Row = {
+    round,
+    cpu: (user + system) / result.requests,
+    userUs: user / result.requests,
+    systemUs: system / result.requests,
+    perSecond: result.requests / result.seconds,
+    requests: result.requests,
+    bad: result.bad + result.hung,
+    badStatus: result.badStatus,
+    reopened: result.reopened,
+    waited: waited / (waited + user + system || 1),
+    foreign: Math.max(0, after.busy - before.busy - user - system) / elapsed,
+    pressure: cpuPressure(),
+    rssMb: processMemory(pid).rssKb / 1024,
+    p50: result.p50 ?? Number.NaN,
+    p99: result.p99 ?? Number.NaN,
+  };
+  if (one.launch !== null && existsSync(one.launch.accessLog) && statSync(one.launch.accessLog).size > LOG_BYTES) {
+    truncateSync(one.launch.accessLog);
+  }
+  return row;
+}
+
+async function openWindow(loader: Loader, scenario: Scenario, seconds: number): ReturnType<Loader['ask']> {
+  if (scenario.measure !== 'handshakes') await loader.ask(`connect ${scenario.status}`);
+  return await loader.ask(command(scenario, seconds));
+}
+
+function command(scenario: Scenario, seconds: number): string {
+  if (scenario.measure === 'rate') return `rate ${RATE} ${seconds} ${scenario.status}`;
+  return `${scenario.measure === 'handshakes' ? 'handshakes' : 'closed'} ${seconds} ${scenario.status}`;
+}
+
+function inspectLog(one: Contestant, outcome: Outcome): void {
+  if (one.launch === null || !outcome.rows.has(one.name)) return;
+  try {
+    checkAccessLog(one.launch.accessLog);
+  } catch (error) {
+    outcome.faults.set(one.name, describe(error));
+    outcome.rows.delete(one.name);
+  }
+}
+
+/** Each entrant alone and fresh in each round: memory that traffic has grown does not shrink again. */
+async function measureMemory(bench: Bench, entrants: readonly Entrant[], scenario: Scenario): Promise<Outcome> {
+  bench.say(`${scenario.name}: ${scenario.what}`);
+  const outcome: Outcome = { scenario, rows: new Map(), memory: new Map(), faults: new Map() };
+  for (let round = 0; round < Math.min(bench.options.rounds, MEMORY_ROUNDS); round++) {
+    for (const entrant of entrants) {
+      const name = entrantName(entrant);
+      if (outcome.faults.has(name)) continue;
+      try {
+        const row = await memoryOf(bench, entrant, scenario, round);
+        outcome.memory.set(name, [...(outcome.memory.get(name) ?? []), row]);
+      } catch (error) {
+        outcome.faults.set(name, describe(error));
+        bench.say(`  ${name}: not measured: ${describe(error)}`);
+      }
+    }
+  }
+  return outcome;
+}
+
+async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, round: number): Promise<MemoryRow> {
+  const one = await enter(bench, entrant);
+  const { pid, startMs } = one.process ?? fail();
+  const load = { port: one.port, connections: scenario.connections, requests: `${bench.folder}/${scenario.requests}.requests` };
+  const loader = startLoader(bench.loader, load, bench.certificates, bench.cores.load);
+  try {
+    await sleep(bench.options.settleMs);
+    const idle = processMemory(pid);
+    const { open } = await loader.ask(`connect ${scenario.status}`);
+    await sleep(bench.options.settleMs);
+    const loaded = processMemory(pid);
+    await loader.end();
+    await sleep(bench.options.settleMs);
+    const closed = processMemory(pid);
+    return {
+      round,
+      startMs,
+      startCpuMs: one.startCpuMs,
+      idleRssMb: idle.rssKb / 1024,
+      idleAnonymousMb: idle.anonymousKb / 1024,
+      loadedRssMb: loaded.rssKb / 1024,
+      connectionKb: (loaded.rssKb - idle.rssKb) / Math.max(1, open),
+      closedRssMb: closed.rssKb / 1024,
+      connections: open,
+    };
+  } finally {
+    await loader.end();
+    await one.process?.stop();
+  }
+}
+
+function describe(error: unknown): string {
+  const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` (${error.hint.slice(-300)})` : '';
+  return `${error instanceof Error ? error.message : String(error)}${hint}`.replaceAll('\n', ' ');
+}
+
+function fail(): never {
+  throw new Error('a setup names what it does not have');
+}
+
+/** Requests per second of the latency windows. */
+const RATE = 500;
+const LOG_BYTES = 100 * 2 ** 20;
+const MEMORY_ROUNDS = 3;

@@ -1,0 +1,32 @@
+/** The app behind every proxy: an nginx that answers 1 KiB to any path, without a log, and tells its caller what it was handed. */
+import { writeFileSync } from 'node:fs';
+import { PosternError } from '#base/error.ts';
+import { findProgram, type Running, startProcess } from './processes.ts';
+import { nginxHead } from './targets/nginx.ts';
+
+export async function startUpstream(folder: string, port: number, core: number | null): Promise<Running> {
+  const program = findProgram('nginx');
+  if (program === null)
+    throw new PosternError(
+      'bench_no_upstream',
+      'Cannot start "nginx": it is not installed, and the app of this benchmark is an nginx',
+    );
+  const file = `${folder}/upstream.conf`;
+  writeFileSync(
+    file,
+    `${nginxHead(folder, 'upstream')}  access_log off;
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    default_type text/plain;
+    location / { return 200 "${'x'.repeat(1024)}"; }
+    location = ${ECHO_PATH} { return 200 "$http_x_forwarded_client_cert|$http_x_forwarded_for|$http_x_request_id"; }
+  }
+}
+`,
+  );
+  const output = `${folder}/upstream.output.log`;
+  return await startProcess({ command: [program, '-c', file], env: {}, port, readyUrl: null, output }, core);
+}
+
+/** Answers the identity header, the forwarded address and the request id that arrived. */
+export const ECHO_PATH = '/orders/whoami';
