@@ -28,6 +28,9 @@ export class Exchange {
   traceparent = '';
   userAgent = '';
   forwardedFor = '';
+  /** `x-forwarded-client-cert` as a trusted forwarder sent it, else ''. */
+  saidClientCert = '';
+  /** The original client as a trusted forwarder told it, else ''. */
   remoteIp = '';
   /** Target to forward in place of the one received, '' when that is canonical already. */
   rewrittenTarget = '';
@@ -80,6 +83,7 @@ export class Exchange {
     this.traceparent = '';
     this.userAgent = '';
     this.forwardedFor = '';
+    this.saidClientCert = '';
     this.remoteIp = '';
     this.rewrittenTarget = '';
     this.addedFields = '';

@@ -1,9 +1,7 @@
 /** What decides and identifies, as of one moment. Immutable; a swap replaces the reference, a request keeps what it began with. */
 import type { Engine } from '#authz/engine/engine.ts';
-import type { IdentitySnapshot } from '#certs/source/files.ts';
-
-/** Why the policy in force is what it is. */
-export type PolicyState = 'ok' | 'missing' | 'invalid' | 'allow_all';
+import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import type { PolicyState } from '#proto/prepare.ts';
 
 export interface PolicySnapshot {
   readonly engine: Engine;

@@ -60,7 +60,7 @@ function answerFor(url: string, source: AdminSource): unknown {
     if (identity === null) return { spiffeId: null, fault: source.identityFault() };
     const { svid } = identity;
     return {
-      spiffeId: svid.spiffeId,
+      spiffeId: svid.spiffeId.uri,
       serial: svid.serial,
       notAfter: new Date(svid.notAfterMs).toISOString(),
       generation: identity.generation,
@@ -82,7 +82,7 @@ function answerFor(url: string, source: AdminSource): unknown {
   }
   if (url === '/decisions') return runtime.report.ring.recent().map((entry) => withoutModel(entry));
   if (url.startsWith('/decisions/')) {
-    const entry = runtime.report.ring.find(decodeURIComponent(url.slice('/decisions/'.length)));
+    const entry = runtime.report.ring.find(url.slice('/decisions/'.length));
     if (entry === null) return null;
     return { ...withoutModel(entry), model: entry.model === null ? null : Buffer.from(entry.model).toString('base64') };
   }

@@ -9,7 +9,7 @@ import { Deadline } from '#base/timer-wheel.ts';
 import { ChunkedDecoder, type Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, RequestHead, wireFault, type ResponseHead } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
-import { copyFields, copyTrailers, writeChunkHeader } from '#wire/h1/serialise.ts';
+import { copyFields, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
@@ -17,7 +17,8 @@ import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Runtime } from '../runtime.ts';
-import { filterTrailers } from './fields.ts';
+import { CanonicalTarget } from './canonicalise.ts';
+import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
 import { headFailure } from './head-failure.ts';
 import { writeReply } from './reply.ts';
 
@@ -33,6 +34,10 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   readonly runtime: Runtime;
   /** The connection as the engine of `exchange.snapshot` knows it; made anew when the engine changes. */
   classified: ClassifiedConnection | null = null;
+  /** Where the request in flight goes; keeps the authority of the last one, which is mostly the same. */
+  readonly target = new CanonicalTarget();
+  /** What the filters need to know of the policy that judged the request in flight. */
+  fieldPolicy: FieldPolicy = NO_FIELD_POLICY;
   requests = 0;
   /** Called once when the connection has ended. */
   onClosed: (() => void) | null = null;
@@ -163,11 +168,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     at = writeStatusLine(head, at);
     at = copyFields(head, scratch, at);
     this.#isResponseChunked = false;
-    if (this.#isHeadMethod || head.status === 304) {
-      // What a GET would have had: describes, frames nothing.
-      if (head.declaredLength >= 0) at += scratch.latin1Write(`content-length: ${head.declaredLength}\r\n`, at);
-    } else if (head.framing === FRAMING.length) {
-      at += scratch.latin1Write(`content-length: ${head.contentLength}\r\n`, at);
+    if (head.framing === FRAMING.length) {
+      at = writeText(scratch, at, `content-length: ${head.contentLength}\r\n`);
     } else if (head.framing === FRAMING.chunked || head.framing === FRAMING.untilClose) {
       if (exchange.minor === 1) {
         this.#isResponseChunked = true;
@@ -302,9 +304,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#bodyLeft = head.contentLength;
     const hasMore = next < end;
     if (!this.#carryHead(head)) {
-      // A caller that pipelines behind a refused request is not served any further.
-      if (hasMore && this.#state === HEAD) this.#endAfterReply();
-      return this.#state === HEAD ? next : -1;
+      return this.#afterRefusal(hasMore) ? next : -1;
     }
     if (!hasBody) return next;
     if (head.framing === FRAMING.chunked) {
@@ -314,6 +314,12 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     if (head.expectsContinue && !hasMore && head.minor === 1) this.respondContinue();
     this.#bodyMoved();
     return next;
+  }
+
+  /** A caller that pipelines behind a refused request is not served any further. Returns whether to read on. */
+  #afterRefusal(hasMore: boolean): boolean {
+    if (hasMore && this.#state === HEAD) this.#endAfterReply();
+    return this.#state === HEAD;
   }
 
   /** Returns whether an upstream took the request. */
@@ -344,8 +350,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
       }
       at = next;
       if (decoder.isDone) {
-        if (decoder.trailers !== null) filterTrailers(decoder.trailers);
-        this.#requestDone(decoder.trailers);
+        const { trailers } = decoder;
+        this.#requestDone(trailers !== null && filterTrailers(trailers, this.fieldPolicy) > 0 ? trailers : null);
         return at;
       }
     }
@@ -513,6 +519,8 @@ const LINGER_MS = 2_000;
 /** Heads are parsed, judged and forwarded within one call, so one record serves all connections. */
 const HEAD_RECORD = new RequestHead();
 
+const NO_FIELD_POLICY = fieldPolicy('allow', []);
+
 /** RFC 9110, section 9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
@@ -525,7 +533,7 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 
 function writeStatusLine(head: ResponseHead, at: number): number {
   if (head.minor === 1) return at + head.bytes.copy(scratch, at, head.start, head.fieldsStart);
-  return at + scratch.latin1Write(`HTTP/1.1 ${head.status} ${head.bytes.latin1Slice(head.reasonStart, head.reasonEnd)}\r\n`, at);
+  return writeText(scratch, at, `HTTP/1.1 ${head.status} ${head.bytes.toString('latin1', head.reasonStart, head.reasonEnd)}\r\n`);
 }
 
 function endHead(at: number): number {

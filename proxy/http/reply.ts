@@ -1,4 +1,5 @@
 /** Replies that the proxy makes itself: one per failure, its fixed part made at start. Hot path. */
+import { writeText } from '#wire/h1/serialise.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import type { Exchange } from '../exchange.ts';
 import { scratch, type Outlet } from '../io/outlet.ts';
@@ -8,8 +9,8 @@ export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure,
   const reply = REPLIES[failure];
   let at = outlet.reserve(reply.head.length + reply.body.length + 256);
   at += reply.head.copy(scratch, at);
-  if (exchange.decision !== null) at += scratch.latin1Write(`x-postern-decision-id: ${exchange.decisionId()}\r\n`, at);
-  if (exchange.requestId !== '') at += scratch.latin1Write(`x-request-id: ${exchange.requestId.slice(0, 128)}\r\n`, at);
+  if (exchange.decision !== null) at = writeText(scratch, at, `x-postern-decision-id: ${exchange.decisionId()}\r\n`);
+  if (exchange.requestId !== '') at = writeText(scratch, at, `x-request-id: ${exchange.requestId.slice(0, 128)}\r\n`);
   if (closes) at += CLOSE.copy(scratch, at);
   scratch[at++] = 13;
   scratch[at++] = 10;

@@ -4,7 +4,7 @@
  * Not a documented interface, so it is kept to this module, tried out at start (`selfTestTap`), and replaced by 'data' events
  * where the trial fails (36.5 against 30.1 us). Hot path.
  */
-import { connect, createServer, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
 
 /** What a socket's bytes are given to. */
 export interface Reader {
@@ -35,7 +35,7 @@ export function resumeReading(socket: Socket): void {
  * Connects a plain socket that reads into `SHARED_READ_BUFFER`: no buffer is made for a read (about 6 us of 37 per request).
  * Node has this for plain sockets that connect only; resume them with `resumeShared`.
  */
-export function connectShared(options: TcpSocketConnectOpts, reader: Reader): Socket {
+export function connectShared(options: NetConnectOpts, reader: Reader): Socket {
   const socket = connect({
     ...options,
     onread: {

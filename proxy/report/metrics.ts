@@ -2,7 +2,7 @@
  * The metrics that Prometheus scrapes. Traffic counts in plain arrays (`Report`); prom-client is loaded and asked only when a
  * scrape comes, because one labelled increment costs more than a whole decision.
  */
-import type { Gauge as PromGauge, Registry as PromRegistry } from 'prom-client';
+import type { Gauge as PromGauge } from 'prom-client';
 import type { Runtime } from '../runtime.ts';
 import { DIRECTIONS, DURATION_BOUNDS_MS, STATUSES, VERDICTS } from './report.ts';
 

@@ -7,11 +7,11 @@ import { Deadline } from '#base/timer-wheel.ts';
 import { ChunkedDecoder, type Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
-import { copyFields, copyTrailers, writeChunkHeader } from '#wire/h1/serialise.ts';
+import { copyFields, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
-import { filterResponseFields, filterTrailers } from '../http/fields.ts';
+import { fieldPolicy, filterResponseFields, filterTrailers } from '../http/fields.ts';
 import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
 import type { UpstreamService } from './service.ts';
@@ -99,14 +99,14 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
       at += head.bytes.copy(bytes, at, head.start, head.fieldsStart);
     } else {
       const target =
-        exchange.rewrittenTarget === '' ? head.bytes.latin1Slice(head.targetStart, head.targetEnd) : exchange.rewrittenTarget;
-      at += bytes.latin1Write(`${exchange.method} ${target} HTTP/1.1\r\n`, at);
+        exchange.rewrittenTarget === '' ? head.bytes.toString('latin1', head.targetStart, head.targetEnd) : exchange.rewrittenTarget;
+      at = writeText(bytes, at, `${exchange.method} ${target} HTTP/1.1\r\n`);
     }
     at = copyFields(head, bytes, at);
-    if (head.framing === FRAMING.length) at += bytes.latin1Write(`content-length: ${head.contentLength}\r\n`, at);
+    if (head.framing === FRAMING.length) at = writeText(bytes, at, `content-length: ${head.contentLength}\r\n`);
     else if (this.#isRequestChunked) at += CHUNKED.copy(bytes, at);
     at += forwardedFields.copy(bytes, at);
-    at += bytes.latin1Write(exchange.addedFields, at);
+    at = writeText(bytes, at, exchange.addedFields);
     bytes[at++] = 13;
     bytes[at++] = 10;
     this.#outlet.commit(at);
@@ -239,7 +239,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
         return -1;
       }
       if (head.status !== 100) {
-        filterResponseFields(head);
+        filterResponseFields(head, this.#isTls);
         downstream.respondInformational(head);
       }
       return next;
@@ -247,7 +247,10 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
     downstream.exchange.respondedAt = performance.now();
     this.#service.wheel.disarm(this);
     this.#isPersistent = head.isPersistent && head.framing !== FRAMING.untilClose;
-    filterResponseFields(head);
+    if (!filterResponseFields(head, this.#isTls)) {
+      this.#fail('upstream_malformed', 'connection_option');
+      return -1;
+    }
     downstream.respondHead(head);
     if (head.framing === FRAMING.none || (head.framing === FRAMING.length && head.contentLength === 0)) {
       this.#responseDone(downstream, null, next < end);
@@ -277,8 +280,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
       if (decoder.dataEnd > decoder.dataStart) downstream.respondBody(bytes, decoder.dataStart, decoder.dataEnd);
       at = next;
       if (decoder.isDone) {
-        if (decoder.trailers !== null) filterTrailers(decoder.trailers);
-        this.#responseDone(downstream, decoder.trailers, at < end);
+        const { trailers } = decoder;
+        const hasTrailers = trailers !== null && filterTrailers(trailers, NO_FIELD_POLICY) > 0;
+        this.#responseDone(downstream, hasTrailers ? trailers : null, at < end);
         break;
       }
     }
@@ -355,6 +359,7 @@ const CLOSED = 6;
 /** Heads are parsed and used within one call. */
 const HEAD_RECORD = new ResponseHead();
 
+const NO_FIELD_POLICY = fieldPolicy('allow', []);
 const CRLF = Buffer.from('\r\n', 'latin1');
 const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');
 const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n', 'latin1');

@@ -1,0 +1,77 @@
+/**
+ * The data process's side of the preparer: starts the child when something is to be read, asks, and lets it end when it has been
+ * idle. A child that dies or does not answer is a failed preparation, never a hang.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { PosternError } from '#base/error.ts';
+import type { PrepareAnswer, PrepareRequest } from '#proto/prepare.ts';
+
+export class Preparer {
+  readonly #module: string;
+  readonly #timeoutMs: number;
+  #child: ChildProcess | null = null;
+  #nextId = 1;
+  /** Questions in flight by id; one at a time in practice, see `ConfigWatch`. */
+  readonly #waiting = new Map<number, { resolve(answer: PrepareAnswer): void; reject(error: Error): void }>();
+
+  /** @param module  absolute path of the child's entry, `cli/prepare/main.ts` or its bundle */
+  constructor(module: string, timeoutMs = 30_000) {
+    this.#module = module;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Reads and compiles everything that the configuration file names. */
+  async prepare(file: string): Promise<PrepareAnswer> {
+    const child = this.#running();
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<PrepareAnswer>();
+    this.#waiting.set(id, { resolve, reject });
+    const timer = setTimeout(() => {
+      reject(new PosternError('prepare_timeout', `Cannot prepare "${file}": no answer within ${this.#timeoutMs} ms`));
+      child.kill('SIGKILL');
+    }, this.#timeoutMs);
+    const request: PrepareRequest = { id, file };
+    child.send(request, (error) => {
+      if (error !== null) reject(new PosternError('prepare_failed', `Cannot prepare "${file}": ${error.message}`));
+    });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** Ends the child. */
+  close(): void {
+    this.#child?.disconnect();
+    this.#child = null;
+  }
+
+  #running(): ChildProcess {
+    if (this.#child !== null && this.#child.connected) return this.#child;
+    const child = fork(this.#module, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      execArgv: [],
+    });
+    this.#child = child;
+    child.on('message', (message) => {
+      const answer = message as PrepareAnswer; // our own child, started from our own files, sends nothing else
+      this.#waiting.get(answer.id)?.resolve(answer);
+    });
+    child.on('error', (error) => this.#ended(child, error.message));
+    child.on('exit', (code, signal) => this.#ended(child, `it ended with ${signal ?? `code ${code}`}`));
+    // The traffic, not the child, keeps this process alive.
+    child.unref();
+    child.channel?.unref();
+    return child;
+  }
+
+  #ended(child: ChildProcess, why: string): void {
+    if (this.#child === child) this.#child = null;
+    for (const { reject } of this.#waiting.values()) {
+      reject(new PosternError('prepare_failed', `Cannot prepare the configuration: ${why}`));
+    }
+  }
+}

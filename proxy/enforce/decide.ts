@@ -1,0 +1,54 @@
+/** Asks the policy of the request's snapshot. Hot path. */
+import type { RequestAttributes } from '#authz/engine/input.ts';
+import type { Decision } from '#authz/engine/input.ts';
+import type { RequestHead } from '#wire/h1/head.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Failure } from '../failure.ts';
+import type { H1Downstream } from '../http/h1-downstream.ts';
+import { PolicyFields } from './policy-fields.ts';
+
+/** Decides a request whose target is canonical and whose fields are filtered. */
+export function decide(downstream: H1Downstream, exchange: Exchange, head: RequestHead): Decision {
+  const { engine } = exchange.snapshot.policy;
+  let { classified } = downstream;
+  if (classified === null || classified.engine !== engine || exchange.remoteIp !== '') {
+    const { attributes } = exchange.connection;
+    classified = engine.classify(exchange.remoteIp === '' ? attributes : { ...attributes, remoteIp: exchange.remoteIp });
+    // A forwarder's requests come from many clients: each is classified by itself.
+    downstream.classified = exchange.remoteIp === '' ? classified : null;
+  }
+  FIELDS.head = head;
+  REQUEST.method = exchange.method;
+  REQUEST.authority = exchange.authority;
+  REQUEST.path = exchange.path;
+  const decision = engine.decide(classified, REQUEST);
+  if (engine.headerNames.length > 0 && decision.effect === 'deny') exchange.readFields = readFields(engine.headerNames);
+  return decision;
+}
+
+/** What the exchange fails with when the decision is no, null when it is yes. */
+export function enforce(decision: Decision): Failure | null {
+  if (decision.effect === 'allow') return null;
+  switch (decision.code) {
+    case 'policy_missing':
+    case 'policy_invalid':
+      return 'policy_unavailable';
+    case 'engine_error':
+      return 'engine_error';
+    default:
+      return 'denied_by_policy';
+  }
+}
+
+function readFields(names: readonly string[]): (readonly [string, string])[] {
+  return names.flatMap((name) => FIELDS.values(name).map((value) => [name, value] as const));
+}
+
+const FIELDS = new PolicyFields();
+const REQUEST: { -readonly [K in keyof RequestAttributes]: RequestAttributes[K] } = {
+  method: '',
+  authority: '',
+  path: '',
+  fields: FIELDS,
+  tokens: Object.freeze([]),
+};

@@ -1,0 +1,227 @@
+/**
+ * Accepts the connections that come to the local workload. Over mutual TLS a connection exists for the rest of the proxy only once
+ * its peer has proved an SVID; everything else is refused here with its reason in the log.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Server as TlsServer, TLSSocket } from 'node:tls';
+import type { VerifyCache } from '#certs/verify-cache.ts';
+import type { PeerIdentity } from '#certs/verify.ts';
+import type { InboundConfig } from '#proto/config/proxy.ts';
+import type { Failure } from '../failure.ts';
+import { forwardedFields, clientCertElement } from '../http/forwarded-fields.ts';
+import { H1Downstream, type Carry } from '../http/h1-downstream.ts';
+import { connectionLogFields } from '../report/access-log.ts';
+import type { Runtime } from '../runtime.ts';
+import { createTlsServer, serverContext } from '../tls/server-context.ts';
+import { verifyPeer } from '../tls/peer.ts';
+import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
+import type { Connection } from './connection.ts';
+import { addressText, bind, plainAddress, type Listener } from './listener.ts';
+
+export interface InboundListenerOptions {
+  readonly config: InboundConfig;
+  readonly runtime: Runtime;
+  readonly carry: Carry;
+  readonly cache: VerifyCache;
+  readonly trusted: TrustedForwarders;
+}
+
+export class InboundListener implements Listener {
+  readonly name: string;
+  readonly #options: InboundListenerOptions;
+  #server: Server | null = null;
+  #tls: TlsServer | null = null;
+  #open = 0;
+  #pendingHandshakes = 0;
+  /** Chains that the callers proved themselves with, to ask again when a bundle changes. */
+  readonly #proved = new Map<H1Downstream, readonly Buffer[]>();
+
+  constructor(options: InboundListenerOptions) {
+    this.#options = options;
+    this.name = `inbound/${addressText(options.config.listen)}`;
+  }
+
+  /** Binds. A STRICT listener needs an identity: without one it is not bound, and `rotated` binds it later. */
+  async listen(): Promise<void> {
+    const { config, runtime } = this.#options;
+    if (config.mtls === 'DISABLE') {
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accepted(socket, null, null));
+      this.#server = server;
+      await bind(server, config.listen, this.name);
+      return;
+    }
+    const { identity } = runtime.snapshot;
+    if (identity === null) return;
+    const server = createTlsServer(identity, runtime.timeouts.handshakeMs);
+    this.#server = server;
+    this.#tls = server;
+    server.on('connection', (socket) => this.#handshakeBegins(socket));
+    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    server.on('secureConnection', (socket) => this.#secured(socket));
+    await bind(server, config.listen, this.name);
+  }
+
+  close(): void {
+    this.#server?.close();
+  }
+
+  /** A new own identity, or new bundles: new handshakes use them, and callers that they no longer vouch for are cut off. */
+  async rotated(): Promise<void> {
+    const { runtime, cache, config } = this.#options;
+    const { identity } = runtime.snapshot;
+    if (identity === null || config.mtls === 'DISABLE') return;
+    if (this.#tls === null) return this.listen();
+    this.#tls.setSecureContext(serverContext(identity));
+    const nowMs = runtime.clock.nowMs();
+    for (const [downstream, chain] of this.#proved) {
+      const verified = cache.verify(chain, identity.bundles, nowMs);
+      if (!verified.ok) downstream.destroy('svid_expired', verified.code);
+    }
+  }
+
+  #handshakeBegins(socket: Socket): void {
+    const { limits } = this.#options.runtime;
+    if (this.#open >= limits.connections || this.#pendingHandshakes >= limits.pendingHandshakes) {
+      this.#refuse(socket, 'connection_limit', this.#open >= limits.connections ? 'listener' : 'pending_handshakes');
+      return;
+    }
+    this.#pendingHandshakes++;
+    let isPending = true;
+    const over = (): void => {
+      if (!isPending) return;
+      isPending = false;
+      this.#pendingHandshakes--;
+    };
+    HANDSHAKES.set(socket, over);
+    socket.once('close', over);
+  }
+
+  #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    this.#handshakeOver(socket);
+    const failure = handshakeFailure(error);
+    this.#refuse(socket, failure, failure === 'tls_handshake' ? (error.code ?? error.message).toLowerCase() : '');
+  }
+
+  #secured(socket: TLSSocket): void {
+    const { runtime, cache, config } = this.#options;
+    this.#handshakeOver(socket);
+    const { identity } = runtime.snapshot;
+    if (identity === null) return this.#refuse(socket, 'not_ready', '');
+    const peer = verifyPeer(socket, identity, cache, runtime.clock.nowMs());
+    if (!peer.ok) return this.#refuse(socket, peer.failure, peer.detail);
+    if (config.requireAlpn && socket.alpnProtocol === false) return this.#refuse(socket, 'alpn_required', '');
+    runtime.report.handshakes++;
+    this.#accepted(socket, peer.identity, peer.chain);
+  }
+
+  #accepted(socket: Socket, peer: PeerIdentity | null, chain: readonly Buffer[] | null): void {
+    const { runtime, carry, config } = this.#options;
+    const connection = this.#describe(socket, peer);
+    if (this.#open >= runtime.limits.connections) return this.#refuse(socket, 'connection_limit', 'listener', connection);
+    if (!runtime.admits(connection.callerKey)) return this.#refuse(socket, 'connection_limit', 'identity', connection);
+    if (runtime.isDraining) return this.#refuse(socket, 'draining', '', connection);
+    this.#open++;
+    const downstream = new H1Downstream(socket, connection, runtime, carry, config.mtls !== 'DISABLE');
+    if (chain !== null) this.#proved.set(downstream, chain);
+    downstream.onClosed = () => {
+      this.#open--;
+      this.#proved.delete(downstream);
+    };
+    runtime.opened(downstream);
+  }
+
+  #describe(socket: Socket, peer: PeerIdentity | null): Connection {
+    const { config, runtime, trusted } = this.#options;
+    const { identity } = runtime.snapshot;
+    const id = runtime.nextConnectionId();
+    const peerAddress = plainAddress(socket.remoteAddress);
+    const localAddress = plainAddress(socket.localAddress);
+    const isTls = config.mtls !== 'DISABLE';
+    const sni = isTls ? ((socket as TLSSocket).servername ?? null) || null : null; // a TLS listener's sockets are TLS sockets
+    const principal = peer?.spiffeId ?? null;
+    const own = identity?.svid.spiffeId.uri ?? null;
+    const isTrustedForwarder = trusted.includes(principal, peerAddress);
+    const element = peer === null ? '' : clientCertElement(own, peer);
+    return Object.freeze({
+      id,
+      listener: this.name,
+      direction: 'inbound',
+      peerAddress,
+      peerPort: socket.remotePort ?? 0,
+      localAddress,
+      localPort: socket.localPort ?? 0,
+      attributes: Object.freeze({
+        principal,
+        sourceIp: peerAddress,
+        remoteIp: peerAddress,
+        destinationIp: localAddress,
+        destinationPort: config.workloadPort,
+        sni,
+        tls: isTls,
+        protocol: 'http',
+      }),
+      notAfterMs: peer?.notAfterMs ?? Infinity,
+      callerKey: principal ?? `connection/${id}`,
+      isTrustedForwarder,
+      forwardedFields: isTrustedForwarder ? NO_FIELDS : forwardedFields(peerAddress, element, isTls),
+      clientCertElement: element,
+      logFields: connectionLogFields({
+        peerAddress,
+        peerPort: socket.remotePort ?? 0,
+        localAddress,
+        localPort: socket.localPort ?? 0,
+        listener: this.name,
+        sni,
+        sourcePrincipal: principal,
+        destinationPrincipal: own,
+        upstreamCluster: `inbound|${config.workloadPort}||`,
+      }),
+      openedMs: runtime.clock.nowMs(),
+    });
+  }
+
+  #handshakeOver(socket: TLSSocket): void {
+    // The TLS socket's parent is the one that `connection` announced; Node shows it under this name only.
+    const parent = (socket as TLSSocket & { readonly _parent?: Socket })._parent;
+    if (parent !== undefined) HANDSHAKES.get(parent)?.();
+  }
+
+  #refuse(socket: Socket, failure: Failure, detail: string, connection?: Connection): void {
+    const { report } = this.#options.runtime;
+    const refused = connection ?? {
+      logFields: connectionLogFields({
+        peerAddress: plainAddress(socket.remoteAddress),
+        peerPort: socket.remotePort ?? 0,
+        localAddress: plainAddress(socket.localAddress),
+        localPort: socket.localPort ?? 0,
+        listener: this.name,
+        sni: null,
+        sourcePrincipal: null,
+        destinationPrincipal: this.#options.runtime.snapshot.identity?.svid.spiffeId.uri ?? null,
+        upstreamCluster: `inbound|${this.#options.config.workloadPort}||`,
+      }),
+    };
+    report.refusal(refused, failure, detail);
+    socket.on('error', () => {});
+    socket.destroy();
+  }
+}
+
+function handshakeFailure(error: NodeJS.ErrnoException): Failure {
+  switch (error.code) {
+    case 'ERR_SSL_HTTP_REQUEST':
+    case 'ERR_SSL_HTTPS_PROXY_REQUEST':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+    case 'ERR_SSL_RECORD_LAYER_FAILURE':
+      return 'plaintext_on_mtls';
+    case 'ERR_TLS_HANDSHAKE_TIMEOUT':
+      return 'handshake_timeout';
+    default:
+      return 'tls_handshake';
+  }
+}
+
+/** Ends the count of a pending handshake, by the raw socket. Weak: the entry goes with its socket. */
+const HANDSHAKES = new WeakMap<Socket, () => void>();
+const NO_FIELDS = Buffer.alloc(0);

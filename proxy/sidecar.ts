@@ -1,0 +1,195 @@
+/**
+ * A sidecar from its validated configuration: listeners, upstreams, identity and policy, put together and kept up to date. What
+ * changes at run time are snapshots (`Runtime.snapshot`): a new one is proved first, then swapped in by reference.
+ */
+import type { Server } from 'node:http';
+import { systemClock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import { TimerWheel } from '#base/timer-wheel.ts';
+import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import { VerifyCache } from '#certs/verify-cache.ts';
+import type { HostPort, ProxyConfig } from '#proto/config/proxy.ts';
+import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
+import { serveAdmin } from './admin/admin-server.ts';
+import { serveStatus } from './admin/status-server.ts';
+import { TrustedForwarders } from './authn/trusted-forwarders.ts';
+import { inboundCarrier } from './inbound.ts';
+import { InboundListener } from './listen/inbound-listener.ts';
+import { OutboundListener } from './listen/outbound-listener.ts';
+import { outboundCarrier } from './outbound.ts';
+import { noPolicy, policySnapshot } from './policy-snapshot.ts';
+import { LineSink } from './report/line-sink.ts';
+import { Report } from './report/report.ts';
+import { Runtime } from './runtime.ts';
+import { TlsDialer } from './tls/tls-dialer.ts';
+import { plainDialer, type Dialer } from './upstream/dialer.ts';
+import { IdleConnections } from './upstream/idle-connections.ts';
+import { UpstreamService } from './upstream/service.ts';
+
+export class Sidecar {
+  readonly runtime: Runtime;
+  readonly #config: ProxyConfig;
+  readonly #log: Log;
+  readonly #inbound: InboundListener[] = [];
+  readonly #outbound: OutboundListener[] = [];
+  readonly #dialers: TlsDialer[] = [];
+  readonly #idle: IdleConnections;
+  readonly #cache = new VerifyCache();
+  #policyFaults: readonly DocumentFault[] = [];
+  #identityFault: string | null = null;
+  #isListening = false;
+  #servers: Server[] = [];
+
+  constructor(config: ProxyConfig, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    const { accessLog, flows } = config.telemetry;
+    const report = new Report({
+      accessLog: accessLog === null ? null : new LineSink(accessLog),
+      flows: flows === null ? null : new LineSink(flows),
+      workload: { namespace: config.namespace, name: config.name, labels: config.labels, principal: null },
+      ringSize: DECISIONS_KEPT,
+    });
+    this.runtime = new Runtime({
+      clock: systemClock,
+      wheel: new TimerWheel(TICK_MS, systemClock.monotonicMs),
+      limits: config.limits,
+      timeouts: config.timeouts,
+      report,
+      snapshot: { policy: noPolicy(systemClock.nowMs()), identity: null },
+    });
+    this.#idle = new IdleConnections(config.limits.idleUpstreamConnections);
+    this.#build();
+  }
+
+  /** Binds status and admin, so that the state can be asked for while the rest still waits for identity or policy. */
+  async serveStatus(): Promise<void> {
+    const { status, admin } = this.#config.telemetry;
+    if (status !== null) this.#servers.push(await serveStatus(status, this.runtime, () => this.notReady()));
+    if (admin !== null) {
+      this.#servers.push(
+        await serveAdmin(admin, {
+          runtime: this.runtime,
+          config: this.#config,
+          policyFaults: () => this.#policyFaults,
+          identityFault: () => this.#identityFault,
+        }),
+      );
+    }
+  }
+
+  /** Binds the listeners. */
+  async listen(): Promise<void> {
+    this.runtime.wheel.start();
+    for (const listener of [...this.#inbound, ...this.#outbound]) await listener.listen();
+    this.#isListening = true;
+  }
+
+  /** Why the sidecar should get no traffic, or null. */
+  notReady(): string | null {
+    const { identity, policy } = this.runtime.snapshot;
+    if (identity === null) return `no identity${this.#identityFault === null ? '' : `: ${this.#identityFault}`}`;
+    if (identity.svid.notAfterMs <= this.runtime.clock.nowMs()) return 'the SVID has expired';
+    if (policy.state === 'missing' || policy.state === 'invalid') return `no policy in force: ${policy.state}`;
+    return this.#isListening ? null : 'starting';
+  }
+
+  /** Puts an identity in force, everywhere. */
+  async useIdentity(identity: IdentitySnapshot): Promise<void> {
+    const before = this.runtime.snapshot.identity;
+    this.runtime.snapshot = { ...this.runtime.snapshot, identity };
+    this.#identityFault = null;
+    for (const listener of this.#inbound) if (this.#isListening) await listener.rotated();
+    if (before !== null && before.bundleGeneration !== identity.bundleGeneration) {
+      for (const dialer of this.#dialers) dialer.reverify(identity);
+    }
+    const { spiffeId, serial, notAfterMs } = identity.svid;
+    this.#log.info({ spiffeId: spiffeId.uri, serial, notAfter: new Date(notAfterMs).toISOString() }, 'identity in force');
+  }
+
+  /** Notes that the newest identity files were refused; the one in force stays. */
+  identityRefused(code: string, message: string): void {
+    this.#identityFault = code;
+    this.#log.error({ code, detail: message }, 'identity refused, the last good one stays in force');
+  }
+
+  /** Puts a prepared policy in force, or keeps the last good one and says why. */
+  usePolicy(answer: PrepareAnswer): void {
+    const { policies } = this.#config;
+    const current = this.runtime.snapshot.policy;
+    const faults = [...answer.configFaults, ...answer.policyFaults];
+    this.#policyFaults = faults;
+    const isGood = answer.policyState === 'ok' || answer.policyState === 'allow_all';
+    if (!isGood && (current.state === 'ok' || current.state === 'allow_all')) {
+      this.#logFaults(answer.policyState === 'missing' ? 'no policy document is left' : 'policy refused', faults);
+      return;
+    }
+    if (!isGood) this.#logFaults(`no policy in force: ${answer.policyState}`, faults);
+    if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) return;
+    const policy = policySnapshot(answer, policies.whenNoneSelects, this.runtime.clock.nowMs());
+    this.runtime.snapshot = { ...this.runtime.snapshot, policy };
+    this.#log.info({ revision: policy.engine.revision, state: policy.state, documents: policy.documents, selected: policy.selected }, 'policy in force');
+  }
+
+  /** Accepts no more, lets what is in flight finish, writes the logs out. Resolves when that is done, or its time is over. */
+  async drain(): Promise<void> {
+    for (const listener of [...this.#inbound, ...this.#outbound]) listener.close();
+    await this.runtime.drain();
+    this.runtime.wheel.stop();
+    const { accessLog, flows } = this.runtime.report;
+    await Promise.all([accessLog?.close(LOG_CLOSE_MS), flows?.close(LOG_CLOSE_MS)]);
+    for (const server of this.#servers) server.close();
+  }
+
+  reopenLogs(): void {
+    this.runtime.report.accessLog?.reopen();
+    this.runtime.report.flows?.reopen();
+  }
+
+  #build(): void {
+    const { runtime } = this;
+    const trusted = new TrustedForwarders(this.#config.trustedForwarders);
+    for (const config of this.#config.inbound) {
+      const app = this.#service(config.forwardTo, plainDialer(config.forwardTo));
+      this.#inbound.push(new InboundListener({ config, runtime, carry: inboundCarrier(config, app), cache: this.#cache, trusted }));
+    }
+    for (const config of this.#config.outbound) {
+      const dialer = new TlsDialer({
+        endpoint: config.forwardTo,
+        expect: config.expect,
+        sni: config.sni,
+        identity: () => runtime.snapshot.identity,
+        cache: this.#cache,
+        clock: runtime.clock,
+      });
+      this.#dialers.push(dialer);
+      const peer = this.#service(config.forwardTo, dialer);
+      this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer }));
+    }
+  }
+
+  #service(endpoint: HostPort, dialer: Dialer): UpstreamService {
+    const { runtime } = this;
+    return new UpstreamService({
+      name: `${endpoint.host}:${endpoint.port}`,
+      dialer,
+      wheel: runtime.wheel,
+      timeouts: runtime.timeouts,
+      headLimits: runtime.headLimits,
+      informationalResponses: runtime.limits.informationalResponses,
+      connections: runtime.limits.connections,
+      idle: this.#idle,
+      report: runtime.report,
+    });
+  }
+
+  #logFaults(what: string, faults: readonly DocumentFault[]): void {
+    const lines = faults.slice(0, FAULTS_LOGGED).map(({ file, line, column, code, message }) => `${file}:${line}:${column}: ${code}: ${message}`);
+    this.#log.error({ faults: lines }, what);
+  }
+}
+
+const TICK_MS = 250;
+const DECISIONS_KEPT = 1_024;
+const FAULTS_LOGGED = 20;
+const LOG_CLOSE_MS = 2_000;

@@ -1,0 +1,29 @@
+/** The TLS side of an inbound listener: presents our SVID and asks every caller for one. */
+import { createServer, type Server, type TlsOptions } from 'node:tls';
+import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import { ALPN_PROTOCOLS, TLS_PARAMETERS } from './parameters.ts';
+
+/** Options that change with the identity; given to `createTlsServer` and, at each rotation, to `setSecureContext`. */
+export function serverContext(identity: IdentitySnapshot): TlsOptions {
+  return {
+    ...TLS_PARAMETERS,
+    cert: identity.svid.certificatePem,
+    key: identity.svid.keyPem,
+    // The caller's trust domain is not known before the handshake, so OpenSSL gets every anchor; `verifyPeer` tells them apart.
+    ca: [...identity.bundles.each()].map((bundle) => bundle.pem).filter((pem) => pem !== ''),
+  };
+}
+
+/** A server that completes the handshake with any certificate, or none, so that the refusal can say why. */
+export function createTlsServer(identity: IdentitySnapshot, handshakeTimeoutMs: number): Server {
+  return createServer({
+    ...serverContext(identity),
+    requestCert: true,
+    rejectUnauthorized: false,
+    ALPNProtocols: ALPN_PROTOCOLS,
+    handshakeTimeout: handshakeTimeoutMs,
+    allowHalfOpen: true,
+    noDelay: true,
+    pauseOnConnect: false,
+  });
+}

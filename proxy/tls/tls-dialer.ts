@@ -1,0 +1,94 @@
+/**
+ * Opens mutual TLS connections to a peer's sidecar and proves who it is before it gets a byte of a request. A finished handshake
+ * is not yet acceptance: the peer may still refuse us by closing.
+ */
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { Clock } from '#base/clock.ts';
+import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import type { VerifyCache } from '#certs/verify-cache.ts';
+import type { HostPort } from '#proto/config/proxy.ts';
+import { startReading } from '../io/tap.ts';
+import type { Dialer, Opening } from '../upstream/dialer.ts';
+import { ALPN_PROTOCOLS, TLS_PARAMETERS } from './parameters.ts';
+import { verifyPeer } from './peer.ts';
+
+export interface TlsDialerOptions {
+  readonly endpoint: HostPort;
+  /** SPIFFE IDs, one of which the peer must prove. */
+  readonly expect: readonly string[];
+  readonly sni: string | null;
+  readonly identity: () => IdentitySnapshot | null;
+  readonly cache: VerifyCache;
+  readonly clock: Clock;
+}
+
+export class TlsDialer implements Dialer {
+  readonly isTls = true;
+  readonly #options: TlsDialerOptions;
+  readonly #expected: ReadonlySet<string>;
+  /** Chains of the peers of open connections, to ask again when a bundle changes. */
+  readonly #proved = new Map<Opening, readonly Buffer[]>();
+  #context: { readonly of: IdentitySnapshot; readonly secure: SecureContext } | null = null;
+
+  constructor(options: TlsDialerOptions) {
+    this.#options = options;
+    this.#expected = new Set(options.expect);
+  }
+
+  get generation(): number {
+    return this.#options.identity()?.generation ?? 0;
+  }
+
+  open(opening: Opening): Socket {
+    const { endpoint, sni, cache, clock } = this.#options;
+    const identity = this.#options.identity();
+    const socket = connect({
+      host: endpoint.host,
+      port: endpoint.port,
+      ...(sni === null ? {} : { servername: sni }),
+      ...(identity === null ? {} : { secureContext: this.#secureContext(identity) }),
+      ALPNProtocols: ALPN_PROTOCOLS,
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    socket.setNoDelay(true);
+    socket.once('secureConnect', () => {
+      if (identity === null) return opening.refused('not_ready', '');
+      const refusal = this.#verify(socket, opening, identity, cache, clock.nowMs());
+      if (refusal !== null) return opening.refused('upstream_identity', refusal);
+      startReading(socket, opening);
+      opening.opened();
+    });
+    socket.once('close', () => this.#proved.delete(opening));
+    return socket;
+  }
+
+  /** Refuses every open connection whose peer the bundles of `identity` no longer vouch for. */
+  reverify(identity: IdentitySnapshot): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const [opening, chain] of this.#proved) {
+      const verified = this.#options.cache.verify(chain, identity.bundles, nowMs);
+      if (!verified.ok) opening.refused('upstream_identity', verified.code);
+    }
+  }
+
+  #verify(socket: TLSSocket, opening: Opening, identity: IdentitySnapshot, cache: VerifyCache, nowMs: number): string | null {
+    const peer = verifyPeer(socket, identity, cache, nowMs);
+    if (!peer.ok) return peer.failure === 'no_client_certificate' ? 'no_certificate' : peer.detail;
+    if (!this.#expected.has(peer.identity.spiffeId)) return 'unexpected_id';
+    this.#proved.set(opening, peer.chain);
+    return null;
+  }
+
+  #secureContext(identity: IdentitySnapshot): SecureContext {
+    if (this.#context?.of !== identity) {
+      // Only the anchors of the trust domains that are expected: no other domain's CA can vouch for an endpoint of ours.
+      const domains = new Set(this.#options.expect.map((id) => id.slice('spiffe://'.length).split('/', 1)[0] ?? ''));
+      const ca = [...domains].flatMap((domain) => identity.bundles.of(domain)?.pem ?? []).filter((pem) => pem !== '');
+      const { certificatePem, keyPem } = identity.svid;
+      this.#context = { of: identity, secure: createSecureContext({ ...TLS_PARAMETERS, cert: certificatePem, key: keyPem, ca }) };
+    }
+    return this.#context.secure;
+  }
+}
