@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-import { MAX_BYTES } from '#proto/config/yaml-document.ts';
+import { MAX_FILE_BYTES } from '#authz/policy/yaml-documents.ts';
 import { readProxyConfig } from '#proto/config/read.ts';
 import type { ReadConfig } from '#proto/config/read.ts';
 
@@ -17,7 +17,7 @@ export function readConfigFile(file: string): ReadConfig {
   try {
     const path = resolve(file);
     const { size } = statSync(path);
-    if (size > MAX_BYTES) return refuse(`found ${size} bytes, wanted at most ${MAX_BYTES}`);
+    if (size > MAX_FILE_BYTES) return refuse(`found ${size} bytes, wanted at most ${MAX_FILE_BYTES}`);
     return readProxyConfig(UTF8.decode(readFileSync(path)), file);
   } catch (error) {
     const found = error instanceof TypeError ? 'bytes that are not UTF-8' : reasonOf(error);

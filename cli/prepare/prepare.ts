@@ -1,11 +1,12 @@
 /** One preparation: the configuration file read and judged, its policies found and compiled for the workload that it describes. */
+import { readPolicyFiles } from '#authz/policy/files.ts';
+import type { Policy } from '#authz/policy/model.ts';
 import type { CompiledPolicy } from '#authz/plan/compiled.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault, PolicyState, PrepareAnswer } from '#proto/prepare.ts';
 
 import { readConfigFile } from '../config-file.ts';
-import { readPolicyFiles } from '../policy-files.ts';
-import type { PolicySource } from '../policy-files.ts';
+import { watchedPaths } from './watched-paths.ts';
 
 /** A set compiled, or what is wrong with it; `policy` is null when there is any fault. */
 export interface Compiled {
@@ -13,8 +14,8 @@ export interface Compiled {
   readonly faults: readonly DocumentFault[];
 }
 
-/** Compiles sources for one workload; see cli/prepare/compile.ts. */
-export type Compile = (sources: readonly PolicySource[], config: ProxyConfig) => Promise<Compiled>;
+/** Compiles policies for the workload of a configuration; see cli/prepare/compile.ts. */
+export type Compile = (policies: readonly Policy[], config: ProxyConfig) => Promise<Compiled>;
 
 export type Prepared = Omit<PrepareAnswer, 'id' | 'cpuMs'>;
 
@@ -24,27 +25,25 @@ export async function prepare(file: string, compile: Compile): Promise<Prepared>
   if (config === null) {
     return { config, configFaults, policy: null, policyFaults: [], policyState: 'invalid', watched: [file] };
   }
-  const { policy, policyFaults, policyState, watched } = await preparePolicies(config, compile);
-  return { config, configFaults, policy, policyFaults, policyState, watched: [file, ...watched] };
+  const policies = await preparePolicies(config, compile);
+  return { config, configFaults, ...policies, watched: [file, ...watchedPaths(config.policies.files)] };
 }
 
-type PreparedPolicies = Pick<PrepareAnswer, 'policy' | 'policyFaults' | 'policyState' | 'watched'>;
+type PreparedPolicies = Pick<PrepareAnswer, 'policy' | 'policyFaults' | 'policyState'>;
 
 /** INVARIANT: `allow_all` comes of the setting alone; nothing that is missing or wrong leads to it. */
 async function preparePolicies(config: ProxyConfig, compile: Compile): Promise<PreparedPolicies> {
-  const { policies } = config;
-  if (policies.allowAll) return without('allow_all', [], []);
-  const { sources, faults, watched } = readPolicyFiles(policies.files);
-  if (faults.length > 0) return without('invalid', faults, watched);
-  if (sources.length === 0 && !policies.allowEmpty) return without('missing', [], watched);
+  const { files, allowAll, allowEmpty } = config.policies;
+  if (allowAll) return without('allow_all');
+  const reading = readPolicyFiles(files);
+  if (reading.faults.length > 0) return without('invalid', reading.faults);
+  if (reading.documents.length === 0 && !allowEmpty) return without('missing');
 
-  const compiled = await compile(sources, config);
-  const { policy } = compiled;
-  if (policy === null || compiled.faults.length > 0) return without('invalid', compiled.faults, watched);
-  if (policy.documents === 0 && !policies.allowEmpty) return without('missing', [], watched);
-  return { policy, policyFaults: [], policyState: 'ok', watched };
+  const { policy, faults } = await compile(reading.policies, config);
+  if (policy === null || faults.length > 0) return without('invalid', faults);
+  return { policy, policyFaults: [], policyState: 'ok' };
 }
 
-function without(policyState: PolicyState, policyFaults: readonly DocumentFault[], watched: readonly string[]): PreparedPolicies {
-  return { policy: null, policyFaults, policyState, watched };
+function without(policyState: PolicyState, policyFaults: readonly DocumentFault[] = []): PreparedPolicies {
+  return { policy: null, policyFaults, policyState };
 }

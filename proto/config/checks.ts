@@ -5,7 +5,7 @@ import type { Finding } from './faults.ts';
 import { WANTED_TRUST_DOMAIN, isTrustDomain } from './fields.ts';
 import type { ListenAddress, ProxyConfig } from './proxy.ts';
 import { addressText, isLoopback } from './units.ts';
-import type { DocumentPath } from './yaml-document.ts';
+import type { DocumentPath } from './located-document.ts';
 
 /** Everything in a configuration that cannot hold together; empty when it does. */
 export function contradictions(config: ProxyConfig): Finding[] {

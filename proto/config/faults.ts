@@ -6,8 +6,8 @@ import { nearestName } from '#authz/policy/suggest.ts';
 import type { DocumentFault } from '../prepare.ts';
 import { oneOf } from './fields.ts';
 import type { ConfigMessageCode } from './messages.ts';
-import { pathText } from './yaml-document.ts';
-import type { DocumentPath, LocatedDocument } from './yaml-document.ts';
+import { pathText } from './located-document.ts';
+import type { DocumentPath, LocatedDocument } from './located-document.ts';
 
 /** A fault that concerns the meaning of one place of the document. */
 export interface Finding {

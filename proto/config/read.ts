@@ -12,8 +12,8 @@ import { faultOf, schemaFaults } from './faults.ts';
 import type { ProxyConfig } from './proxy.ts';
 import { resolveConfig } from './resolve.ts';
 import { proxySchema } from './schema.ts';
-import { readYamlDocument } from './yaml-document.ts';
-import type { DocumentPath } from './yaml-document.ts';
+import { LocatedDocument, locateDocument } from './located-document.ts';
+import type { DocumentPath } from './located-document.ts';
 
 export interface ReadConfig {
   /** Null when there is any fault. */
@@ -27,8 +27,8 @@ export interface ReadConfig {
  * @param file  its path, for the faults and to resolve the paths in it
  */
 export function readProxyConfig(text: string, file: string): ReadConfig {
-  const { document, faults } = readYamlDocument(text);
-  if (document === null) return { config: null, faults: faults.map((fault) => ({ file, ...fault })) };
+  const document = locateDocument(text, file);
+  if (!(document instanceof LocatedDocument)) return { config: null, faults: [document] };
 
   const parsed = proxySchema.safeParse(document.value);
   if (!parsed.success) return { config: null, faults: schemaFaults(file, document, parsed.error, knownKeys) };

@@ -13,7 +13,6 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     'socket' in address ? { socket: absolute(address.socket) } : address;
   const logFile = (path: string): string => (path === '-' ? path : absolute(path));
   const { identity, policies, timeouts, telemetry } = spec;
-  const { headSize, ...limits } = spec.limits;
 
   return {
     file,
@@ -44,7 +43,7 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     })),
     policies: { ...policies, files: policies.files.map(absolute) },
     trustedForwarders: spec.trustedForwarders,
-    limits: { ...limits, headBytes: headSize },
+    limits: spec.limits,
     timeouts: {
       handshakeMs: timeouts.handshake,
       headMs: timeouts.head,

@@ -103,7 +103,7 @@ const policiesSchema = z.strictObject(
 
 const limitsSchema = z.strictObject(
   {
-    headSize: size(1_024, 65_536).prefault('16KiB').describe('Largest head of a request or response.'),
+    headBytes: size(1_024, 65_536).prefault('16KiB').describe('Largest head of a request or response.'),
     fields: count(1, 512).prefault(100).describe('Most fields in one head.'),
     connections: count(1, 1_000_000).prefault(16_384).describe('Most open connections of one listener.'),
     connectionsPerIdentity: count(1, 1_000_000).prefault(12_288).describe('Most open connections of one peer identity.'),
