@@ -2,26 +2,22 @@
 /**
  * Starts `postern` under Node 26, whatever Node was called: plain JavaScript without static imports, so that an old Node reads
  * it far enough to look for a newer one or to say what to do. In a checkout the TypeScript runs as it is; a package or an image
- * has the bundles in dist/ instead. `postern proxy` is told apart here, so that the data process loads its own entry and neither
- * the command line nor a YAML reader.
+ * has the bundles in dist/ instead.
  */
 
 const MAJOR = 26;
 const ROOT = new URL('../', import.meta.url);
 
 const status = Number.parseInt(process.versions.node, 10) >= MAJOR ? await run() : await runUnderNewerNode();
-if (typeof status === 'number') process.exitCode = status;
+// A command that runs on may have set a status of its own.
+if (status > 0) process.exitCode = status;
 
-/** @returns {Promise<unknown>} the exit status, or nothing for 0 */
+/** @returns {Promise<number>} the exit status */
 async function run() {
   const { existsSync } = await import('node:fs');
-  const [, , command, ...rest] = process.argv;
-  const isProxy = command === 'proxy' && !rest.includes('--help') && !rest.includes('-h');
-  const name = isProxy ? 'proxy' : 'cli';
-  const source = new URL(`${name}/main.ts`, ROOT);
-  const entry = existsSync(source) ? source : new URL(`dist/${name}.js`, ROOT);
-  const { main } = await import(entry.href);
-  return main(isProxy ? rest : process.argv.slice(2));
+  const source = new URL('cli/main.ts', ROOT);
+  const { main } = await import(existsSync(source) ? source.href : new URL('dist/cli.js', ROOT).href);
+  return main(process.argv.slice(2));
 }
 
 async function runUnderNewerNode() {
