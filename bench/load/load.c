@@ -30,6 +30,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "response.h"
 
 enum state { CLOSED, SHAKING, IDLE, BUSY };
 enum mode { ONCE, CLOSED_LOOP, RATE, HANDSHAKES };
@@ -39,13 +40,8 @@ struct connection {
   SSL *ssl;
   enum state state;
   int identity;
-  int head_length;
-  int status;
-  long body_left; /* -1: the head is not complete, -2: chunked */
-  int close_after;
   double due;
-  char tail[5]; /* last bytes of a chunked body */
-  char head[8192];
+  struct response response;
 };
 
 struct request {
@@ -146,8 +142,8 @@ static void fail(struct connection *c, int status) {
 
 static void send_request(struct connection *c) {
   struct request *r = &requests[next_request++ % request_count];
-  c->head_length = 0;
-  c->body_left = -1;
+  c->response.head_length = 0;
+  c->response.body_left = HEAD_OPEN;
   c->state = BUSY;
   int n = c->ssl ? SSL_write(c->ssl, r->bytes, r->length) : (int)write(c->fd, r->bytes, r->length);
   if (n != r->length) fail(c, -1);
@@ -191,9 +187,9 @@ static void open_connection(struct connection *c) {
 
 static void answered(struct connection *c) {
   done++;
-  if (c->status != expected) {
+  if (c->response.status != expected) {
     bad++;
-    if (!bad_status) bad_status = c->status;
+    if (!bad_status) bad_status = c->response.status;
   }
   if (mode == RATE && latency_count < latency_room) latencies[latency_count++] = (now() - c->due) * 1e6;
   c->state = IDLE;
@@ -201,7 +197,7 @@ static void answered(struct connection *c) {
     c->identity += connection_count;
     close_connection(c);
     if (running) open_connection(c);
-  } else if (c->close_after) {
+  } else if (c->response.close_after) {
     close_connection(c);
     if (mode == CLOSED_LOOP && running) {
       reopened++;
@@ -209,43 +205,6 @@ static void answered(struct connection *c) {
     }
   } else if (mode == CLOSED_LOOP && running)
     send_request(c);
-}
-
-static void read_head(struct connection *c, char *end) {
-  char *field;
-  *end = 0;
-  c->status = c->head_length > 12 ? atoi(c->head + 9) : 0;
-  c->close_after = strcasestr(c->head, "\r\nconnection: close") != NULL;
-  if ((field = strcasestr(c->head, "\r\ncontent-length:")))
-    c->body_left = atol(field + 17);
-  else if (strcasestr(c->head, "\r\ntransfer-encoding: chunked"))
-    c->body_left = -2, memset(c->tail, 0, sizeof c->tail);
-  else
-    c->body_left = 0;
-}
-
-/* Takes the next bytes of a response; 1 when it is complete. */
-static int take(struct connection *c, const char *bytes, int n) {
-  if (c->body_left == -1) {
-    int room = (int)sizeof c->head - 1 - c->head_length, had = c->head_length, copied = n < room ? n : room;
-    memcpy(c->head + had, bytes, copied);
-    c->head_length += copied;
-    char *end = memmem(c->head, c->head_length, "\r\n\r\n", 4);
-    if (!end) return 0;
-    int used = (int)(end - c->head) + 4 - had;
-    read_head(c, end);
-    bytes += used;
-    n -= used;
-  }
-  if (c->body_left == -2) {
-    for (int i = n > 5 ? n - 5 : 0; i < n; i++) {
-      memmove(c->tail, c->tail + 1, 4);
-      c->tail[4] = bytes[i];
-    }
-    return !memcmp(c->tail, "0\r\n\r\n", 5);
-  }
-  c->body_left -= n;
-  return c->body_left <= 0;
 }
 
 static void readable(struct connection *c) {
@@ -266,7 +225,7 @@ static void readable(struct connection *c) {
       return;
     }
     if (c->state != BUSY) continue;
-    if (take(c, buffer, n)) {
+    if (take_response(&c->response, buffer, n)) {
       answered(c);
       return; /* level-triggered: what is left is told again */
     }
