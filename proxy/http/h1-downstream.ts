@@ -6,19 +6,20 @@
 import type { Socket } from 'node:net';
 import type { ClassifiedConnection } from '#authz/engine/engine.ts';
 import { Deadline } from '#base/timer-wheel.ts';
-import { ChunkedDecoder, type Trailers } from '#wire/h1/chunked.ts';
-import { FRAMING, RequestHead, wireFault, type ResponseHead } from '#wire/h1/head.ts';
+import { BodyDecoder } from '#wire/h1/body.ts';
+import type { Trailers } from '#wire/h1/chunked.ts';
+import { RequestHead, wireFault, type ResponseHead } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
-import { copyFields, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
-import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
+import { flushOutlets, Outlet } from '../io/outlet.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Runtime } from '../runtime.ts';
 import { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
+import { H1ResponseWriter } from './h1-response-writer.ts';
 import { headFailure } from './head-failure.ts';
 import { writeReply } from './reply.ts';
 
@@ -43,6 +44,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   onClosed: (() => void) | null = null;
   readonly #socket: Socket;
   readonly #outlet: Outlet;
+  readonly #writer: H1ResponseWriter;
   readonly #carry: Carry;
   #state: State = HEAD;
   #upstream: Upstream | null = null;
@@ -51,12 +53,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   /** Bytes of `#pending` in which no head was found. */
   #searched = 0;
   #isReadingPaused = false;
-  #bodyLeft = 0;
-  #decoder: ChunkedDecoder | null = null;
+  readonly #body = new BodyDecoder();
   #isExchangeOpen = false;
-  #isHeadSent = false;
-  #isResponseChunked = false;
-  #isHeadMethod = false;
   #closesAfter = false;
   #hasPeerEnded = false;
   /** The head as received, while the request may have to be sent again. */
@@ -72,6 +70,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#carry = carry;
     this.exchange = new Exchange(connection, runtime.snapshot);
     this.#outlet = new Outlet(socket, isTls);
+    this.#writer = new H1ResponseWriter(this.#outlet);
     this.#retireAtMs = runtime.retireAtMs();
     runtime.wheel.arm(this, runtime.timeouts.headMs);
     socket.on('error', () => this.#closed());
@@ -104,7 +103,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     if (this.#state === HEAD && !this.#isExchangeOpen) {
       this.#socket.end();
       this.#state = CLOSING;
-    } else if (this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED) {
+    } else if (this.#state === BODY) {
       this.#breakRequest('bad_body', 'truncated');
       flushOutlets();
     } else if (this.#state === CLOSING) {
@@ -117,7 +116,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     if (this.#state === HEAD) {
       if (this.#pending === null) this.#socket.end();
       else this.#refuse('head_timeout', '');
-    } else if (this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED) {
+    } else if (this.#state === BODY) {
       // Reading was stopped because the upstream takes nothing: the silence is not the caller's.
       if (this.#isReadingPaused) this.#breakRequest('upstream_timeout', 'request_body');
       else this.#breakRequest('body_timeout', '');
@@ -146,66 +145,25 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#socket.destroy();
   }
 
-  /** `100 Continue`, once the request was allowed and only if the caller waits for it. */
-  respondContinue(): void {
-    this.#outlet.append(CONTINUE, 0, CONTINUE.length);
-  }
-
   respondInformational(head: ResponseHead): void {
-    if (this.exchange.minor === 0) return;
-    let at = this.#outlet.reserve(head.end - head.start + 64);
-    at = writeStatusLine(head, at);
-    at = copyFields(head, scratch, at);
-    this.#outlet.commit(endHead(at));
+    if (this.exchange.minor === 1) this.#writer.informational(head);
   }
 
   respondHead(head: ResponseHead): void {
-    const { exchange } = this;
     this.#retryHead = null;
-    this.#isHeadSent = true;
-    exchange.status = head.status;
-    let at = this.#outlet.reserve(head.end - head.start + 128);
-    at = writeStatusLine(head, at);
-    at = copyFields(head, scratch, at);
-    this.#isResponseChunked = false;
-    if (head.framing === FRAMING.length) {
-      at = writeText(scratch, at, `content-length: ${head.contentLength}\r\n`);
-    } else if (head.framing === FRAMING.chunked || head.framing === FRAMING.untilClose) {
-      if (exchange.minor === 1) {
-        this.#isResponseChunked = true;
-        at += CHUNKED.copy(scratch, at);
-      } else {
-        this.#closesAfter = true;
-      }
-    }
-    if (this.#state !== WAITING) this.#closesAfter = true;
-    if (!this.#closesAfter && this.#mustRetire()) this.#closesAfter = true;
-    if (this.#closesAfter) at += CLOSE.copy(scratch, at);
-    else if (exchange.minor === 0) at += KEEP_ALIVE.copy(scratch, at);
-    this.#outlet.commit(endHead(at));
+    this.exchange.status = head.status;
+    // An answer to a request that is still being sent: what remains of it is not read as another.
+    if (this.#state !== WAITING || this.#mustRetire() || this.#writer.endsByClosing(head, this.exchange.minor)) this.#closesAfter = true;
+    this.#writer.head(head, this.exchange.minor, this.#closesAfter);
   }
 
   respondBody(bytes: Buffer, start: number, end: number): void {
     this.exchange.bytesSent += end - start;
-    if (!this.#isResponseChunked) {
-      this.#outlet.append(bytes, start, end);
-      return;
-    }
-    const at = this.#outlet.reserve(16);
-    this.#outlet.commit(writeChunkHeader(scratch, at, end - start));
-    this.#outlet.append(bytes, start, end);
-    this.#outlet.append(CRLF, 0, 2);
+    this.#writer.body(bytes, start, end);
   }
 
   respondEnd(trailers: Trailers | null): void {
-    if (this.#isResponseChunked) {
-      this.#outlet.append(LAST_CHUNK, 0, LAST_CHUNK.length);
-      if (trailers !== null) {
-        const at = this.#outlet.reserve(trailers.end);
-        this.#outlet.commit(copyTrailers(trailers, scratch, at));
-      }
-      this.#outlet.append(CRLF, 0, 2);
-    }
+    this.#writer.end(trailers);
     this.#upstream = null;
     if (this.#state !== WAITING) this.#closesAfter = true;
     this.#exchangeDone();
@@ -214,7 +172,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   upstreamFailed(failure: Failure): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (this.#isHeadSent) {
+    if (this.#writer.isHeadSent) {
       this.exchange.failure = failure;
       this.#finishExchange();
       this.#closed();
@@ -247,16 +205,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
       if (this.#state === HEAD) {
         at = this.#readHead(bytes, at, end);
         if (at < 0) return;
-      } else if (this.#state === BODY_LENGTH) {
-        const stop = end - at < this.#bodyLeft ? end : at + this.#bodyLeft;
-        this.#bodyLeft -= stop - at;
-        this.exchange.bytesReceived += stop - at;
-        this.#upstream?.requestBody(bytes, at, stop);
-        at = stop;
-        if (this.#bodyLeft === 0) this.#requestDone(null);
-        else this.#bodyMoved();
-      } else if (this.#state === BODY_CHUNKED) {
-        at = this.#readChunks(bytes, at, end);
+      } else if (this.#state === BODY) {
+        at = this.#readBody(bytes, at, end);
         if (at < 0) return;
       } else if (this.#state === WAITING) {
         this.#pending = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end);
@@ -294,24 +244,18 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     const { exchange } = this;
     exchange.method = head.method;
     exchange.minor = head.minor;
-    this.#isHeadMethod = head.method === 'HEAD';
     this.#closesAfter = this.#closesAfter || !head.isPersistent;
     if (this.runtime.isDraining) this.#closesAfter = true;
-    this.#isReadingPaused = false;
-    const hasBody = head.framing === FRAMING.chunked || (head.framing === FRAMING.length && head.contentLength > 0);
+    this.#body.begin(head.framing, head.contentLength);
+    const hasBody = !this.#body.isDone;
     if (!hasBody) this.#retryHead = bytes.subarray(head.start, next);
-    this.#state = hasBody ? (head.framing === FRAMING.chunked ? BODY_CHUNKED : BODY_LENGTH) : WAITING;
-    this.#bodyLeft = head.contentLength;
+    this.#state = hasBody ? BODY : WAITING;
     const hasMore = next < end;
     if (!this.#carryHead(head)) {
       return this.#afterRefusal(hasMore) ? next : -1;
     }
     if (!hasBody) return next;
-    if (head.framing === FRAMING.chunked) {
-      this.#decoder ??= new ChunkedDecoder();
-      this.#decoder.reset();
-    }
-    if (head.expectsContinue && !hasMore && head.minor === 1) this.respondContinue();
+    if (head.expectsContinue && !hasMore && head.minor === 1) this.#writer.continue();
     this.#bodyMoved();
     return next;
   }
@@ -334,23 +278,19 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     return true;
   }
 
-  #readChunks(bytes: Buffer, from: number, end: number): number {
-    const decoder = this.#decoder;
+  #readBody(bytes: Buffer, from: number, end: number): number {
+    const body = this.#body;
     let at = from;
-    if (decoder === null) return -1;
     while (at < end) {
-      const next = decoder.next(bytes, at, end);
-      if (next < 0) {
-        this.#breakRequest('bad_body', wireFault(next));
+      at = body.next(bytes, at, end);
+      if (at < 0) {
+        this.#breakRequest('bad_body', wireFault(at));
         return -1;
       }
-      if (decoder.dataEnd > decoder.dataStart) {
-        this.exchange.bytesReceived += decoder.dataEnd - decoder.dataStart;
-        this.#upstream?.requestBody(bytes, decoder.dataStart, decoder.dataEnd);
-      }
-      at = next;
-      if (decoder.isDone) {
-        const { trailers } = decoder;
+      this.exchange.bytesReceived += body.dataEnd - body.dataStart;
+      this.#upstream?.requestBody(bytes, body.dataStart, body.dataEnd);
+      if (body.isDone) {
+        const { trailers } = body;
         this.#requestDone(trailers !== null && filterTrailers(trailers, this.fieldPolicy) > 0 ? trailers : null);
         return at;
       }
@@ -374,8 +314,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   #begin(): void {
     this.requests++;
     this.#isExchangeOpen = true;
-    this.#isHeadSent = false;
-    this.#isResponseChunked = false;
+    this.#writer.begin();
     this.#retryHead = null;
     const { runtime } = this;
     this.exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), performance.now());
@@ -385,11 +324,11 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   #fail(failure: Failure): void {
     const { exchange } = this;
     exchange.failure = failure;
-    const isUnread = this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED;
+    const isUnread = this.#state === BODY;
     if (FAILURES[failure].closes || isUnread) this.#closesAfter = true;
     exchange.status = FAILURES[failure].http;
-    writeReply(this.#outlet, exchange, failure, this.#isHeadMethod, this.#closesAfter);
-    this.#isHeadSent = true;
+    writeReply(this.#outlet, exchange, failure, this.#closesAfter);
+    this.#writer.isHeadSent = true;
     this.#exchangeDone();
   }
 
@@ -406,7 +345,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#upstream = null;
     upstream?.abort();
     this.exchange.detail = detail;
-    if (this.#isHeadSent) {
+    if (this.#writer.isHeadSent) {
       this.exchange.failure = failure;
       this.#finishExchange();
       this.#closed();
@@ -417,7 +356,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   }
 
   #exchangeDone(): void {
-    const isUnread = this.#state === BODY_LENGTH || this.#state === BODY_CHUNKED;
+    const isUnread = this.#state === BODY;
     this.#finishExchange();
     if (this.#closesAfter || isUnread || this.#hasPeerEnded) {
       this.#endAfterReply();
@@ -427,16 +366,18 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     const pending = this.#pending;
     if (pending === null) {
       this.runtime.wheel.arm(this, this.runtime.timeouts.idleMs);
-      this.#resumeHead();
+      this.#readOn();
       return;
     }
     this.#pending = null;
     this.#consume(pending, 0, pending.length);
-    if (this.#state === HEAD) this.#resumeHead();
+    this.#readOn();
   }
 
-  #resumeHead(): void {
-    if (!this.#isReadingPaused) return;
+  /** Takes up reading again, unless a pipelined request waits already or the upstream takes no more of the body. */
+  #readOn(): void {
+    if (!this.#isReadingPaused || (this.#state === WAITING && this.#pending !== null)) return;
+    if (this.#state === BODY && this.#upstream !== null && this.#upstream.isBlocked) return;
     this.#isReadingPaused = false;
     resumeReading(this.#socket);
   }
@@ -456,7 +397,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#outlet.flush();
     this.#socket.end();
     this.runtime.wheel.arm(this, LINGER_MS);
-    this.#resumeHead();
+    this.#readOn();
   }
 
   #keepPartOfHead(bytes: Buffer, at: number, end: number): void {
@@ -504,14 +445,13 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   }
 }
 
-type State = 0 | 1 | 2 | 3 | 4 | 5;
+type State = 0 | 1 | 2 | 3 | 4;
 const HEAD = 0;
-const BODY_LENGTH = 1;
-const BODY_CHUNKED = 2;
+const BODY = 1;
 /** The request is complete, its response is not. */
-const WAITING = 3;
-const CLOSING = 4;
-const CLOSED = 5;
+const WAITING = 2;
+const CLOSING = 3;
+const CLOSED = 4;
 
 /** How long what a caller still sends is read and dropped after our last byte, milliseconds. */
 const LINGER_MS = 2_000;
@@ -523,21 +463,3 @@ const NO_FIELD_POLICY = fieldPolicy('allow', []);
 
 /** RFC 9110, section 9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
-
-const CRLF = Buffer.from('\r\n', 'latin1');
-const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');
-const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n', 'latin1');
-const CLOSE = Buffer.from('connection: close\r\n', 'latin1');
-const KEEP_ALIVE = Buffer.from('connection: keep-alive\r\n', 'latin1');
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
-
-function writeStatusLine(head: ResponseHead, at: number): number {
-  if (head.minor === 1) return at + head.bytes.copy(scratch, at, head.start, head.fieldsStart);
-  return writeText(scratch, at, `HTTP/1.1 ${head.status} ${head.bytes.toString('latin1', head.reasonStart, head.reasonEnd)}\r\n`);
-}
-
-function endHead(at: number): number {
-  scratch[at] = 13;
-  scratch[at + 1] = 10;
-  return at + 2;
-}

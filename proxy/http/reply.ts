@@ -5,7 +5,8 @@ import type { Exchange } from '../exchange.ts';
 import { scratch, type Outlet } from '../io/outlet.ts';
 
 /** Writes the reply to a failed exchange. */
-export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure, isHeadMethod: boolean, closes: boolean): void {
+export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure, closes: boolean): void {
+  const isHeadMethod = exchange.method === 'HEAD';
   const reply = REPLIES[failure];
   let at = outlet.reserve(reply.head.length + reply.body.length + 256);
   at += reply.head.copy(scratch, at);

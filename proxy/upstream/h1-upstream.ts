@@ -4,7 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import { Deadline } from '#base/timer-wheel.ts';
-import { ChunkedDecoder, type Trailers } from '#wire/h1/chunked.ts';
+import { BodyDecoder } from '#wire/h1/body.ts';
+import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
 import { copyFields, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
@@ -33,12 +34,11 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
   #isRequestChunked = false;
   #isRequestDone = false;
   #isPersistent = true;
-  #bodyLeft = 0;
+  readonly #body = new BodyDecoder();
   #informational = 0;
   #method = '';
   /** Bytes of an incomplete head. */
   #stash: Buffer | null = null;
-  #decoder: ChunkedDecoder | null = null;
   #isPaused = false;
 
   constructor(service: UpstreamService, callerKey: string) {
@@ -168,18 +168,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
         const next = this.#readHead(downstream, bytes, at, end);
         if (next < 0) break;
         at = next;
-      } else if (this.#state === BODY_LENGTH) {
-        const stop = end - at < this.#bodyLeft ? end : at + this.#bodyLeft;
-        downstream.respondBody(bytes, at, stop);
-        this.#bodyLeft -= stop - at;
-        at = stop;
-        if (this.#bodyLeft === 0) this.#responseDone(downstream, null, at < end);
-      } else if (this.#state === BODY_CHUNKED) {
-        at = this.#readChunks(downstream, bytes, at, end);
+      } else if (this.#state === BODY) {
+        at = this.#readBody(downstream, bytes, at, end);
         if (at < 0) break;
-      } else if (this.#state === UNTIL_CLOSE) {
-        downstream.respondBody(bytes, at, end);
-        at = end;
       } else {
         // Bytes before our request was allowed out: nobody asked for them.
         this.#fail('upstream_malformed', 'early_bytes');
@@ -196,7 +187,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
 
   onEnd(): void {
     const downstream = this.#downstream;
-    if (this.#state === UNTIL_CLOSE && downstream !== null) {
+    if (this.#state === BODY && this.#body.isUntilClose && downstream !== null) {
       this.#isPersistent = false;
       this.#responseDone(downstream, null, false);
       flushOutlets();
@@ -252,35 +243,24 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
       return -1;
     }
     downstream.respondHead(head);
-    if (head.framing === FRAMING.none || (head.framing === FRAMING.length && head.contentLength === 0)) {
-      this.#responseDone(downstream, null, next < end);
-    } else if (head.framing === FRAMING.length) {
-      this.#bodyLeft = head.contentLength;
-      this.#state = BODY_LENGTH;
-    } else if (head.framing === FRAMING.chunked) {
-      this.#decoder ??= new ChunkedDecoder();
-      this.#decoder.reset();
-      this.#state = BODY_CHUNKED;
-    } else {
-      this.#state = UNTIL_CLOSE;
-    }
+    this.#body.begin(head.framing, head.contentLength);
+    this.#state = BODY;
+    if (this.#body.isDone) this.#responseDone(downstream, null, next < end);
     return next;
   }
 
-  #readChunks(downstream: Downstream, bytes: Buffer, from: number, end: number): number {
-    const decoder = this.#decoder;
+  #readBody(downstream: Downstream, bytes: Buffer, from: number, end: number): number {
+    const body = this.#body;
     let at = from;
-    if (decoder === null) return -1;
     while (at < end) {
-      const next = decoder.next(bytes, at, end);
-      if (next < 0) {
-        this.#fail('upstream_malformed', wireFault(next));
+      at = body.next(bytes, at, end);
+      if (at < 0) {
+        this.#fail('upstream_malformed', wireFault(at));
         return -1;
       }
-      if (decoder.dataEnd > decoder.dataStart) downstream.respondBody(bytes, decoder.dataStart, decoder.dataEnd);
-      at = next;
-      if (decoder.isDone) {
-        const { trailers } = decoder;
+      downstream.respondBody(bytes, body.dataStart, body.dataEnd);
+      if (body.isDone) {
+        const { trailers } = body;
         const hasTrailers = trailers !== null && filterTrailers(trailers, NO_FIELD_POLICY) > 0;
         this.#responseDone(downstream, hasTrailers ? trailers : null, at < end);
         break;
@@ -347,14 +327,12 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
   }
 }
 
-type State = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+type State = 0 | 1 | 2 | 3 | 4;
 const CONNECTING = 0;
 const IDLE = 1;
 const HEAD = 2;
-const BODY_LENGTH = 3;
-const BODY_CHUNKED = 4;
-const UNTIL_CLOSE = 5;
-const CLOSED = 6;
+const BODY = 3;
+const CLOSED = 4;
 
 /** Heads are parsed and used within one call. */
 const HEAD_RECORD = new ResponseHead();
