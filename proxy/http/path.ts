@@ -39,12 +39,13 @@ export function isCanonicalPath(bytes: Uint8Array, start: number, end: number, m
 }
 
 /** The canonical form of a path, null when it has none. One character is one byte. */
-export function canonicalPath(path: string, mode: PathMode): string | null {
-  if (path.charCodeAt(0) !== SLASH || !isWellFormed(path, mode)) return null;
-  if (mode === 'none') return path;
-  if (mode === 'strict' && isAmbiguous(path)) return null;
-  const text = decodeEscapes(path, mode === 'decode-and-merge');
-  return removeDotSegments(text, mode !== 'base');
+export function canonicalPath(raw: string, mode: PathMode): string | null {
+  if (raw.charCodeAt(0) !== SLASH || !isWellFormed(raw, mode)) return null;
+  if (mode === 'none') return raw;
+  if (mode === 'strict' && isAmbiguous(raw)) return null;
+  const text = decodeEscapes(raw, mode === 'decode-and-merge');
+  const path = removeDotSegments(text);
+  return mode === 'base' ? path : mergeSlashes(path);
 }
 
 /** A dot segment, whatever follows it: `.` or `..` before a slash, a parameter or the end; an escape may be a dot as well. */
@@ -134,7 +135,8 @@ function decodeEscapes(path: string, decodesSlashes: boolean): string {
   return text + path.slice(copied);
 }
 
-function removeDotSegments(path: string, mergesSlashes: boolean): string {
+/** Envoy's order: an empty segment is one that `..` takes away; slashes are merged afterwards. */
+function removeDotSegments(path: string): string {
   const kept: string[] = [];
   let start = 1;
   for (;;) {
@@ -146,13 +148,26 @@ function removeDotSegments(path: string, mergesSlashes: boolean): string {
     if (name === '.' || name === '..') {
       if (name === '..') kept.pop();
       if (isLast) kept.push('');
-    } else if (segment !== '' || isLast || !mergesSlashes) {
+    } else {
       kept.push(segment);
     }
     if (isLast) break;
     start = slash + 1;
   }
   return `/${kept.join('/')}`;
+}
+
+function mergeSlashes(path: string): string {
+  let text = '';
+  let copied = 0;
+  let at = path.indexOf('//');
+  while (at >= 0) {
+    text += path.slice(copied, at + 1);
+    copied = at + 1;
+    while (path.charCodeAt(copied) === SLASH) copied++;
+    at = path.indexOf('//', copied);
+  }
+  return text + path.slice(copied);
 }
 
 /** The byte that the escape at `at` stands for, -1 when it is none. */
@@ -188,8 +203,8 @@ for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
   KIND[character.charCodeAt(0)] = PLAIN;
   UNRESERVED[character.charCodeAt(0)] = 1;
 }
-for (const character of "!$&'()*+,=:@[]|^") KIND[character.charCodeAt(0)] = PLAIN;
-for (const character of '"<>`{}') KIND[character.charCodeAt(0)] = ESCAPED_BY_US;
+for (const character of "!$&'()*+,=:@[]") KIND[character.charCodeAt(0)] = PLAIN;
+for (const character of '"<>^`{|}') KIND[character.charCodeAt(0)] = ESCAPED_BY_US;
 KIND[SLASH] = SEGMENT_END;
 KIND[PERCENT] = ESCAPE;
 KIND[SEMICOLON] = PLAIN;
