@@ -6,7 +6,7 @@ export function headFailure(fault: WireFault): Failure {
   switch (fault) {
     case 'version':
       return 'unsupported_version';
-    case 'transfer_encoding':
+    case 'transfer_coding':
       return 'unsupported_coding';
     case 'expectation':
       return 'expectation_failed';
