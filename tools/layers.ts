@@ -103,7 +103,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   console: ['proto'],
   tools: [],
   bench: [...PRODUCT, 'test'],
-  test: [...PRODUCT, 'bench'],
+  test: [...PRODUCT, 'tools'],
 };
 
 /** The tools that write documents from the product's own tables. */
