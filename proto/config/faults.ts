@@ -52,14 +52,6 @@ export function describeValue(value: unknown): string {
   return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
 }
 
-/** `file:line:column: what was found, what was wanted`, with the way out on a line of its own. */
-export function formatFault(fault: DocumentFault): string {
-  const place = fault.line === 0 ? fault.file : `${fault.file}:${fault.line}:${fault.column}`;
-  const about = fault.path === '' ? fault.code : `${fault.path}, ${fault.code}`;
-  const fix = fault.fix === null ? '' : `\n  fix: ${fault.fix}`;
-  return `${place}: ${fault.message} (${about})${fix}`;
-}
-
 function wrongValue(file: string, document: LocatedDocument, path: DocumentPath, wanted: string): DocumentFault {
   const value = valueAt(document.value, path);
   if (value === undefined) {
