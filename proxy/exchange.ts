@@ -71,6 +71,15 @@ export class Exchange {
     return `${PROCESS_TAG}-${this.sequence.toString(36)}`;
   }
 
+  /** Clears what the last try of this same request wrote: it is read and judged again. */
+  retry(snapshot: Snapshot): void {
+    const { sequence, startedMs, startedAt, method, minor, tries } = this;
+    this.begin(snapshot, sequence, startedMs, startedAt);
+    this.method = method;
+    this.minor = minor;
+    this.tries = tries + 1;
+  }
+
   /** Clears what the last request wrote. */
   begin(snapshot: Snapshot, sequence: number, startedMs: number, startedAt: number): void {
     this.snapshot = snapshot;

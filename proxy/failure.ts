@@ -60,7 +60,7 @@ export const FAILURES = {
   svid_expired: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The caller\'s SVID ran out, or its trust bundle no longer vouches for it, while the connection was open.' },
   uid_refused: { flag: 'UID', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The connecting process runs under a uid that `allowUids` does not list.' },
   connection_limit: { flag: 'CL', source: 'downstream', http: 0, grpc: 8, retry: 'never', closes: true, what: 'A limit on connections was reached: of the listener, of the identity, or of pending handshakes.' },
-  not_ready: { flag: 'NR', source: 'internal', http: 0, grpc: 14, retry: 'never', closes: true, what: 'There is no identity to serve with yet.' },
+  not_ready: { flag: 'NR', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: true, what: 'There is no identity to serve with yet.' },
 } as const satisfies Record<string, FailureRow>;
 
 export type Failure = keyof typeof FAILURES;

@@ -174,16 +174,14 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#upstream = null;
     if (this.#writer.isHeadSent) {
       this.exchange.failure = failure;
-      this.#finishExchange();
-      this.#closed();
-      this.#socket.destroy();
+      this.#abandon();
       return;
     }
     if (upstream !== null && this.#mayRetry(failure, upstream)) {
       const head = this.#retryHead;
       this.#retryHead = null;
       if (head !== null) {
-        this.exchange.tries++;
+        this.exchange.retry(this.runtime.snapshot);
         parseRequestHead(head, 0, head.length, HEAD_RECORD, this.runtime.headLimits);
         this.#carryHead(HEAD_RECORD);
         return;
@@ -325,11 +323,22 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     const { exchange } = this;
     exchange.failure = failure;
     const isUnread = this.#state === BODY;
+    if (FAILURES[failure].http === 0) {
+      this.#abandon();
+      return;
+    }
     if (FAILURES[failure].closes || isUnread) this.#closesAfter = true;
     exchange.status = FAILURES[failure].http;
     writeReply(this.#outlet, exchange, failure, this.#closesAfter);
     this.#writer.isHeadSent = true;
     this.#exchangeDone();
+  }
+
+  /** Breaks the exchange off, and with it the connection: the caller sees that something is missing. */
+  #abandon(): void {
+    this.#finishExchange();
+    this.#closed();
+    this.#socket.destroy();
   }
 
   /** Refuses a head that is none. */
@@ -347,9 +356,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.exchange.detail = detail;
     if (this.#writer.isHeadSent) {
       this.exchange.failure = failure;
-      this.#finishExchange();
-      this.#closed();
-      this.#socket.destroy();
+      this.#abandon();
       return;
     }
     this.#fail(failure);

@@ -97,7 +97,8 @@ export class InboundListener implements Listener {
   }
 
   #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
-    this.#handshakeOver(socket);
+    // Refused before the handshake began; this is only its echo.
+    if (!this.#handshakeOver(socket)) return;
     const failure = handshakeFailure(error);
     this.#refuse(socket, failure, failure === 'tls_handshake' ? (error.code ?? error.message).toLowerCase() : '');
   }
@@ -180,10 +181,13 @@ export class InboundListener implements Listener {
     });
   }
 
-  #handshakeOver(socket: TLSSocket): void {
+  /** Whether the handshake had been counted as begun. */
+  #handshakeOver(socket: TLSSocket): boolean {
     // The TLS socket's parent is the one that `connection` announced; Node shows it under this name only.
     const parent = (socket as TLSSocket & { readonly _parent?: Socket })._parent;
-    if (parent !== undefined) HANDSHAKES.get(parent)?.();
+    const over = parent === undefined ? undefined : HANDSHAKES.get(parent);
+    over?.();
+    return over !== undefined;
   }
 
   #refuse(socket: Socket, failure: Failure, detail: string, connection?: Connection): void {
