@@ -1,11 +1,9 @@
 /** The reference page of a configuration file, from its JSON Schema: one row a setting, in the order of the file. */
-import type { z } from 'zod';
+import type { JsonSchema } from '#proto/config/json-schema.ts';
 
 import { code, table } from './markdown.ts';
 
-type Schema = z.core.JSONSchema.JSONSchema;
-
-export function configurationReference(schema: Schema): string {
+export function configurationReference(schema: JsonSchema): string {
   const rows = [...settings(schema, '')];
   return `# Configuration
 
@@ -17,7 +15,7 @@ ${table(['setting', 'type', 'default', 'what it does'], rows)}`;
 }
 
 /** Rows of a map's settings and of all below them. */
-function* settings(schema: Schema, prefix: string): Generator<readonly string[]> {
+function* settings(schema: JsonSchema, prefix: string): Generator<readonly string[]> {
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     if (typeof property === 'boolean') continue;
     const path = `${prefix}${name}`;
@@ -28,20 +26,20 @@ function* settings(schema: Schema, prefix: string): Generator<readonly string[]>
 }
 
 /** The map that a setting is, or that each item of it is. */
-function bodyOf(schema: Schema): Schema {
+function bodyOf(schema: JsonSchema): JsonSchema {
   const [map] = (schema.anyOf ?? []).filter(
-    (option): option is Schema => typeof option !== 'boolean' && option.type === 'object',
+    (option): option is JsonSchema => typeof option !== 'boolean' && option.type === 'object',
   );
   const items = schema.items;
   if (typeof items === 'object' && !Array.isArray(items)) return items;
   return map ?? schema;
 }
 
-function isList(schema: Schema): boolean {
+function isList(schema: JsonSchema): boolean {
   return schema.type === 'array';
 }
 
-function typeOf(schema: Schema): string {
+function typeOf(schema: JsonSchema): string {
   if (schema.anyOf !== undefined) {
     return schema.anyOf.map((option) => (typeof option === 'boolean' ? '' : typeOf(option))).join(' or ');
   }
@@ -51,12 +49,12 @@ function typeOf(schema: Schema): string {
     return `list of ${typeof schema.items === 'object' && !Array.isArray(schema.items) ? typeOf(schema.items) : 'values'}`;
   if (schema.type === 'object') return schema.properties === undefined ? 'map of text' : 'map';
   if (schema.type === 'integer') {
-    return schema.minimum === Number.MIN_SAFE_INTEGER ? 'whole number' : `${schema.minimum ?? ''}-${schema.maximum ?? ''}`;
+    return schema.maximum === undefined ? 'whole number' : `${schema.minimum ?? ''}-${schema.maximum}`;
   }
   return schema.type === 'string' ? 'text' : String(schema.type ?? 'any');
 }
 
-function byDefault(schema: Schema, isRequired: boolean): string {
+function byDefault(schema: JsonSchema, isRequired: boolean): string {
   if (isRequired) return 'required';
   if (schema.default === undefined) return 'none';
   const value = JSON.stringify(schema.default);

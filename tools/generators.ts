@@ -2,12 +2,10 @@
  * What is written from the product's own tables, and how: a row here makes a file, `npm run generate` writes it and the check
  * compares it. To add one, add a row.
  */
-import { z } from 'zod';
-
 import { DECISION_CODES } from '#authz/engine/input.ts';
 import { MESSAGE_CODES } from '#authz/policy/messages.ts';
+import { configJsonSchema } from '#proto/config/json-schema.ts';
 import { CONFIG_MESSAGES } from '#proto/config/messages.ts';
-import { proxySchema } from '#proto/config/schema.ts';
 import { FAILURES } from '#proxy/failure.ts';
 import { METRICS } from '#proxy/report/metrics.ts';
 
@@ -22,15 +20,6 @@ export interface Generated {
   readonly write: () => string;
 }
 
-/** JSON Schema (2020-12) of a `kind: Proxy` file. */
-export function proxyJsonSchema(): z.core.JSONSchema.JSONSchema {
-  return {
-    $id: 'https://postern.mesh/schemas/proxy.v1alpha1.json',
-    title: 'Proxy',
-    ...z.toJSONSchema(proxySchema, { io: 'input' }),
-  };
-}
-
 export const GENERATED: readonly Generated[] = [
   { file: 'docs/reference/decision-codes.md', from: 'authz/engine/input.ts', write: decisionCodes },
   { file: 'docs/reference/failure-codes.md', from: 'proxy/failure.ts', write: failureCodes },
@@ -39,9 +28,9 @@ export const GENERATED: readonly Generated[] = [
   {
     file: 'docs/reference/configuration.md',
     from: 'proto/config/schema.ts',
-    write: () => configurationReference(proxyJsonSchema()),
+    write: () => configurationReference(configJsonSchema()),
   },
-  { file: 'schemas/proxy.v1alpha1.json', from: 'proto/config/schema.ts', write: () => json(proxyJsonSchema()) },
+  { file: 'schemas/proxy.v1alpha1.json', from: 'proto/config/schema.ts', write: () => json(configJsonSchema()) },
 ];
 
 function decisionCodes(): string {
