@@ -25,10 +25,13 @@ export interface PathSearch {
 export function findPath(search: PathSearch): readonly Certificate[] | SvidRefusal {
   const walk: Walk = { ...search, budget: SIGNATURE_BUDGET, fault: null, faultDepth: -1, stuckAt: search.leaf, stuckDepth: -1 };
   const path = climb(walk, [search.leaf]);
-  return path ?? foreignIssuer(walk) ?? walk.fault ?? missingIssuer(walk.stuckAt);
+  if (path !== null) return path;
+  if (walk.budget < 0) return overBudget();
+  return foreignIssuer(walk) ?? walk.fault ?? missingIssuer(walk.stuckAt);
 }
 
 interface Walk extends PathSearch {
+  /** Signature checks that are left; below zero once one was refused for want of them. */
   budget: number;
   fault: SvidRefusal | null;
   faultDepth: number;
@@ -92,8 +95,8 @@ function issuerFault(
   if (!subject.x509.checkIssued(issuer.x509)) {
     return refuse('issuer_mismatch', 'the certificate of that name is not the one that the authority key identifier points to');
   }
-  if (walk.budget <= 0) return refuse('signature_budget', `it takes more than ${SIGNATURE_BUDGET} signature checks`);
   walk.budget--;
+  if (walk.budget < 0) return overBudget();
   return isSignedBy(subject, issuer) ? null : refuse('signature', `the key of ${nameOf(issuer)} did not sign it`);
 }
 
@@ -119,6 +122,10 @@ function foreignIssuer(walk: Walk): SvidRefusal | null {
     }
   }
   return null;
+}
+
+function overBudget(): SvidRefusal {
+  return refuse('signature_budget', `it takes more than ${SIGNATURE_BUDGET} signature checks`);
 }
 
 function missingIssuer(certificate: Certificate): SvidRefusal {

@@ -1,0 +1,427 @@
+import { generateKeyPairSync } from 'node:crypto';
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { createIntermediate, createRoot, issueSvid } from './authority/authority.ts';
+import type { Authority, IssuedSvid, Overrides } from './authority/authority.ts';
+import { makeTrustBundle, parseTrustBundle, TrustBundles } from './trust-bundle.ts';
+import type { TrustBundle } from './trust-bundle.ts';
+import { DEFAULT_MAX_DEPTH, verifySvid } from './verify.ts';
+import type { VerifyResult } from './verify.ts';
+import { readRevocationList } from './x509/crl.ts';
+import type { RevocationList } from './x509/crl.ts';
+import { EXTENDED_KEY_USAGE, EXTENSION, KEY_USAGE } from './x509/extensions.ts';
+import { contextOf, contextString, sequence, toDer } from './x509/encode.ts';
+import * as write from './x509/write.ts';
+import type { RevocationListFields } from './x509/write.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const ID = 'spiffe://a.test/ns/prod/sa/web';
+/** A whole second, as certificates have it. */
+const atMs = Math.floor(Date.now() / 1000) * 1000;
+
+const root = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
+const foreign = createRoot({ trustDomain: 'b.test', atMs, lifetimeMs: DAY_MS });
+const bundles = bundlesOf(root, foreign);
+
+describe('verifySvid()', () => {
+  test('tells who the peer is, and until when', () => {
+    const svid = leaf(below(root));
+    const result = verifySvid(svid.chain, bundles, { atMs });
+    expect(result).toEqual({
+      ok: true,
+      identity: {
+        spiffeId: ID,
+        trustDomain: 'a.test',
+        path: '/ns/prod/sa/web',
+        notBeforeMs: atMs - 60_000,
+        notAfterMs: atMs + HOUR_MS,
+        serial: svid.certificate.x509.serialNumber,
+        fingerprint: svid.certificate.x509.fingerprint256.replaceAll(':', '').toLowerCase(),
+        subject: '',
+        dnsNames: [],
+      },
+    });
+  });
+
+  test('holds no longer than the first certificate of the path', () => {
+    const short = createIntermediate(root, { atMs, lifetimeMs: HOUR_MS / 2 });
+    expect(verifySvid(leaf(short).chain, bundles, { atMs })).toMatchObject({ identity: { notAfterMs: atMs + HOUR_MS / 2 } });
+  });
+
+  test.each([
+    { when: 'at notBefore', offset: -60_000, want: true },
+    { when: 'a millisecond before notBefore', offset: -60_001, want: 'not_yet_valid' },
+    { when: 'at notAfter', offset: HOUR_MS, want: true },
+    { when: 'a millisecond after notAfter', offset: HOUR_MS + 1, want: 'expired' },
+  ])('has no leniency: $when', ({ offset, want }) => {
+    expect(verdict(verifySvid(leaf(root).chain, bundles, { atMs: atMs + offset }))).toBe(want);
+  });
+
+  test.each([
+    { why: 'no certificate', chain: [], want: 'chain_empty' },
+    { why: 'eleven certificates', chain: Array.from({ length: 11 }, () => root.certificate.der), want: 'chain_too_long' },
+    { why: 'no bytes', chain: [Buffer.alloc(0)], want: 'certificate_malformed' },
+    { why: 'bytes that are no certificate', chain: [Buffer.from('hello')], want: 'certificate_malformed' },
+    { why: 'a huge certificate', chain: [Buffer.alloc(32_769)], want: 'certificate_too_large' },
+    {
+      why: 'bytes after the certificate',
+      chain: [Buffer.concat([leaf(root).certificate.der, Buffer.alloc(1)])],
+      want: 'certificate_malformed',
+    },
+    { why: 'junk beside a good leaf', chain: [leaf(root).certificate.der, Buffer.from('junk')], want: 'certificate_malformed' },
+  ])('refuses $why', ({ chain, want }) => {
+    expect(verdict(verifySvid(chain, bundles, { atMs }))).toBe(want);
+  });
+
+  test.each<{ why: string; overrides: Overrides; want: true | string }>([
+    { why: 'no extended key usage', overrides: drop(EXTENSION.extKeyUsage), want: true },
+    { why: 'no basic constraints', overrides: drop(EXTENSION.basicConstraints), want: true },
+    { why: 'no key identifiers', overrides: drop(EXTENSION.authorityKeyIdentifier, EXTENSION.subjectKeyIdentifier), want: true },
+    { why: 'extended key usage of clients only', overrides: usages('clientAuth'), want: 'extended_key_usage' },
+    { why: 'extended key usage of servers only', overrides: usages('serverAuth'), want: 'extended_key_usage' },
+    {
+      why: 'a key usage that is not critical',
+      overrides: swap({ ...write.keyUsage(KEY_USAGE.digitalSignature), isCritical: false }),
+      want: 'key_usage_not_critical',
+    },
+    {
+      why: 'keyEncipherment beside digitalSignature',
+      overrides: swap(write.keyUsage(KEY_USAGE.digitalSignature | KEY_USAGE.keyEncipherment)),
+      want: true,
+    },
+    { why: 'name constraints', overrides: add(write.nameConstraints(['a.test'], [])), want: 'leaf_name_constraints' },
+    { why: 'an extension that is there twice', overrides: add(write.basicConstraints(false)), want: 'certificate_malformed' },
+    { why: 'an unknown extension that is not critical', overrides: add(unknown(false)), want: true },
+    { why: 'the serial number 0', overrides: () => ({ serial: Buffer.from([0]) }), want: 'serial' },
+    { why: 'a negative serial number', overrides: () => ({ serial: Buffer.from([0x80]) }), want: 'serial' },
+    { why: 'a serial number of 21 bytes', overrides: () => ({ serial: Buffer.alloc(21, 1) }), want: 'serial' },
+    { why: 'a serial number of 20 bytes', overrides: () => ({ serial: Buffer.alloc(20, 1) }), want: true },
+    { why: 'an RSA key of 1024 bits', overrides: () => ({ publicKey: rsa(1024) }), want: 'weak_key' },
+    { why: 'an RSA key of 2048 bits', overrides: () => ({ publicKey: rsa(2048) }), want: true },
+    { why: 'a key on secp256k1', overrides: () => ({ publicKey: ec('secp256k1') }), want: 'weak_key' },
+    { why: 'a key on P-384', overrides: () => ({ publicKey: ec('P-384') }), want: true },
+    { why: 'an Ed25519 key', overrides: () => ({ publicKey: generateKeyPairSync('ed25519').publicKey }), want: true },
+    { why: 'an X25519 key', overrides: () => ({ publicKey: generateKeyPairSync('x25519').publicKey }), want: 'weak_key' },
+    { why: "another's signature", overrides: () => ({ signer: foreign.key }), want: 'signature' },
+  ])('judges a leaf with $why', ({ overrides, want }) => {
+    const result = tryLeaf(root, overrides);
+    // The authority itself cannot make a certificate of which an extension is there twice.
+    expect(result === null ? 'certificate_malformed' : verdict(verifySvid(result.chain, bundles, { atMs }))).toBe(want);
+  });
+
+  test.each<{ why: string; overrides: Overrides; want: true | string }>([
+    {
+      why: 'basic constraints that are not critical',
+      overrides: swap({ ...write.basicConstraints(true), isCritical: false }),
+      want: 'issuer_constraints_not_critical',
+    },
+    { why: 'no key usage', overrides: drop(EXTENSION.keyUsage), want: 'issuer_key_cert_sign' },
+    { why: 'no basic constraints', overrides: drop(EXTENSION.basicConstraints), want: 'issuer_not_ca' },
+    { why: 'an unknown critical extension', overrides: add(unknown(true)), want: 'issuer_critical_extension' },
+    { why: 'an end in the past', overrides: () => ({ notAfterMs: atMs - 1000 }), want: 'issuer_expired' },
+    { why: 'a beginning in the future', overrides: () => ({ notBeforeMs: atMs + 1000 }), want: 'issuer_not_yet_valid' },
+    { why: 'the serial number 0', overrides: () => ({ serial: Buffer.from([0]) }), want: 'issuer_serial' },
+    { why: "the domain's SPIFFE ID", overrides: names('spiffe://a.test'), want: true },
+    { why: "the domain's SPIFFE ID with a slash", overrides: names('spiffe://a.test/'), want: true },
+    { why: 'a SPIFFE ID with a path', overrides: names('spiffe://a.test/ca'), want: 'issuer_id' },
+    { why: 'a broken SPIFFE ID', overrides: names('spiffe://A.test'), want: 'issuer_id' },
+    { why: 'two URI names', overrides: names('spiffe://a.test', 'https://a.test'), want: 'issuer_uri_san_multiple' },
+    { why: 'a web address', overrides: names('https://a.test/ca'), want: true },
+    { why: 'a permitted parent domain', overrides: add(write.nameConstraints(['.test'], [])), want: true },
+    { why: 'a permitted domain below ours', overrides: add(write.nameConstraints(['.a.test'], [])), want: 'name_constraint' },
+    { why: 'our domain in upper case', overrides: add(write.nameConstraints(['A.TEST'], [])), want: true },
+    { why: 'our domain excluded', overrides: add(write.nameConstraints([], ['a.test'])), want: 'name_constraint' },
+    { why: 'another domain excluded', overrides: add(write.nameConstraints([], ['b.test'])), want: true },
+    { why: 'constraints on DNS names', overrides: add(dnsConstraint()), want: 'name_constraint_unsupported' },
+    {
+      why: 'constraints that are not critical',
+      overrides: add({ ...write.nameConstraints(['a.test'], []), isCritical: false }),
+      want: 'name_constraint_unsupported',
+    },
+  ])('judges an intermediate with $why', ({ overrides, want }) => {
+    expect(verdict(verifySvid(leaf(below(root, 'one', overrides)).chain, bundles, { atMs }))).toBe(want);
+  });
+
+  test.each<{ why: string; overrides: Overrides; want: true | string }>([
+    { why: 'no key usage', overrides: drop(EXTENSION.keyUsage), want: true },
+    { why: 'a key usage without keyCertSign', overrides: swap(write.keyUsage(KEY_USAGE.cRLSign)), want: 'issuer_key_cert_sign' },
+    { why: 'no basic constraints', overrides: drop(EXTENSION.basicConstraints), want: 'issuer_not_ca' },
+    { why: 'an end in the past', overrides: () => ({ notAfterMs: atMs - 1000 }), want: 'issuer_expired' },
+    { why: 'the serial number 0', overrides: () => ({ serial: Buffer.from([0]) }), want: true },
+    { why: 'a path length that is used up', overrides: swap(write.basicConstraints(true, 0)), want: 'path_length' },
+  ])('judges an anchor with $why', ({ overrides, want }) => {
+    const anchor = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS, overrides });
+    expect(verdict(verifySvid(leaf(below(anchor)).chain, bundlesOf(anchor), { atMs }))).toBe(want);
+  });
+
+  test.each([
+    { why: 'there is no bundle', trusted: new TrustBundles([], 0), want: 'bundle_missing' },
+    { why: 'the bundle is empty', trusted: new TrustBundles([bundle('a.test', [])], 0), want: 'bundle_missing' },
+    { why: "only another domain's bundle is there", trusted: bundlesOf(foreign), want: 'bundle_missing' },
+  ])('refuses when $why', ({ trusted, want }) => {
+    expect(verdict(verifySvid(leaf(root).chain, trusted, { atMs }))).toBe(want);
+  });
+});
+
+describe('the path to a bundle', () => {
+  test.each([0, 1, 2, 3, 4, 5, 6])('with %i intermediates needs as much depth', (count) => {
+    let authority = root;
+    for (let index = 0; index < count; index++) authority = below(authority, `number ${index}`);
+    const { chain } = leaf(authority);
+    expect(verdict(verifySvid(chain, bundles, { atMs, maxDepth: count }))).toBe(true);
+    if (count > 0) expect(verdict(verifySvid(chain, bundles, { atMs, maxDepth: count - 1 }))).toBe('path_too_deep');
+    expect(verdict(verifySvid(chain, bundles, { atMs }))).toBe(count <= DEFAULT_MAX_DEPTH ? true : 'path_too_deep');
+  });
+
+  test('is found whatever the order, and whatever else was sent', () => {
+    const [first, ...rest] = leaf(below(below(root, 'one'), 'two')).chain;
+    if (first === undefined) throw new Error('no leaf');
+    const noise = [foreign.certificate.der, below(foreign, 'three').certificate.der, root.certificate.der, first];
+    expect(verdict(verifySvid([first, ...noise, ...rest.toReversed()], bundles, { atMs }))).toBe(true);
+  });
+
+  test('never leads to a root that the peer brought', () => {
+    const forged = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
+    const { chain } = leaf(forged);
+    expect(verdict(verifySvid([...chain, forged.certificate.der], bundles, { atMs }))).toBe('issuer_mismatch');
+  });
+
+  test('never leads to another domain, even where both roots have one name and leaves no key identifier', () => {
+    const name = write.nameDer([['2.5.4.10', 'SPIRE']]);
+    const named: Overrides = (fields) => ({ ...drop(EXTENSION.authorityKeyIdentifier)(fields), issuer: name, subject: name });
+    const a = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS, overrides: named });
+    const b = createRoot({ trustDomain: 'b.test', atMs, lifetimeMs: DAY_MS, overrides: named });
+    const bare = drop(EXTENSION.authorityKeyIdentifier);
+    const forgery = leaf(b, bare);
+    expect(forgery.certificate.issuer.equals(leaf(a, bare).certificate.issuer)).toBe(true);
+    for (const trusted of [bundlesOf(a, b), bundlesOf(b, a)]) {
+      expect(verdict(verifySvid(leaf(a, bare).chain, trusted, { atMs }))).toBe(true);
+      expect(verdict(verifySvid(forgery.chain, trusted, { atMs }))).toBe('foreign_issuer');
+    }
+  });
+
+  test('is found among several anchors of one name', () => {
+    const twin = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
+    const trusted = new TrustBundles([bundle('a.test', [root, twin])], 0);
+    for (const authority of [root, twin]) {
+      expect(verdict(verifySvid(leaf(authority, drop(EXTENSION.authorityKeyIdentifier)).chain, trusted, { atMs }))).toBe(true);
+    }
+  });
+
+  test('ends after 24 signature checks', () => {
+    // Nine certificates of one name and one key, each of which signed every other: without a bound, 3,024 paths of length four.
+    const bare = drop(EXTENSION.authorityKeyIdentifier, EXTENSION.subjectKeyIdentifier);
+    const base = below(root, 'same', bare);
+    const twin: Overrides = (fields) => ({
+      ...bare(fields),
+      issuer: fields.subject,
+      publicKey: base.certificate.x509.publicKey,
+      signer: base.key,
+    });
+    const twins = Array.from({ length: 9 }, () => below(root, 'same', twin).certificate.der);
+    const before = process.cpuUsage();
+    const result = verifySvid([leaf(base, bare).certificate.der, ...twins], bundles, { atMs });
+    const spent = process.cpuUsage(before);
+    expect(verdict(result)).toBe('signature_budget');
+    expect((spent.user + spent.system) / 1000).toBeLessThan(100);
+  });
+
+  test('does not count self-issued authorities against the path length', () => {
+    const short = below(root, 'short', swap(write.basicConstraints(true, 0)));
+    const rolled = below(short, 'short');
+    expect(rolled.certificate.issuer.equals(rolled.certificate.subject)).toBe(true);
+    expect(verdict(verifySvid(leaf(rolled).chain, bundles, { atMs }))).toBe(true);
+    expect(verdict(verifySvid(leaf(below(short, 'other')).chain, bundles, { atMs }))).toBe('path_length');
+  });
+
+  test('takes key identifiers for what they say', () => {
+    const twin = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
+    const misled = leaf(root, swap(write.authorityKeyIdentifier(twin.certificate.x509.publicKey)));
+    expect(verdict(verifySvid(misled.chain, bundles, { atMs }))).toBe('issuer_mismatch');
+  });
+});
+
+describe('revocation', () => {
+  const intermediate = below(root);
+  const svid = leaf(intermediate);
+  const other = leaf(intermediate);
+  const listed = { serial: svid.certificate.serial, atMs };
+  const ofRoot = crl(root, { revoked: [{ serial: intermediate.certificate.serial, atMs }] });
+
+  test.each<{ why: string; lists: readonly RevocationList[]; want: true | string }>([
+    { why: 'the leaf is listed', lists: [crl(intermediate, { revoked: [listed] })], want: 'revoked' },
+    {
+      why: 'another leaf is listed',
+      lists: [crl(intermediate, { revoked: [{ serial: other.certificate.serial, atMs }] })],
+      want: true,
+    },
+    { why: 'the list is empty', lists: [crl(intermediate, {})], want: true },
+    { why: 'the intermediate is listed', lists: [ofRoot], want: 'revoked' },
+    {
+      why: 'the second list of the issuer lists it',
+      lists: [crl(intermediate, {}), crl(intermediate, { revoked: [listed] })],
+      want: 'revoked',
+    },
+    { why: "another authority's list lists the serial", lists: [crl(foreign, { revoked: [listed] })], want: true },
+    {
+      why: 'the list is out of date',
+      lists: [crl(intermediate, { thisUpdateMs: atMs - HOUR_MS, nextUpdateMs: atMs - 1000 })],
+      want: 'crl_expired',
+    },
+    {
+      why: 'an out-of-date list lists it',
+      lists: [crl(intermediate, { revoked: [listed], nextUpdateMs: atMs - 1000 })],
+      want: 'revoked',
+    },
+    { why: 'the list is of the future', lists: [crl(intermediate, { thisUpdateMs: atMs + 1000 })], want: 'crl_expired' },
+    { why: 'the list has no end', lists: [crl(intermediate, { nextUpdateMs: null })], want: true },
+    { why: 'the list is forged', lists: [crl(intermediate, { signer: foreign.key })], want: 'crl_invalid' },
+    {
+      why: 'the list has an unknown critical extension',
+      lists: [crl(intermediate, { extensions: [unknown(true)] })],
+      want: 'crl_invalid',
+    },
+  ])('when $why', ({ lists, want }) => {
+    const trusted = new TrustBundles([bundle('a.test', [root], lists)], 0);
+    expect(verdict(verifySvid(svid.chain, trusted, { atMs }))).toBe(want);
+  });
+
+  test('needs an issuer that may sign lists', () => {
+    const silent = below(root, 'silent', swap(write.keyUsage(KEY_USAGE.keyCertSign)));
+    const trusted = new TrustBundles([bundle('a.test', [root], [crl(silent, {})])], 0);
+    expect(verdict(verifySvid(leaf(silent).chain, trusted, { atMs }))).toBe('crl_invalid');
+  });
+
+  test("ends an identity with its issuer's list", () => {
+    const list = crl(intermediate, { nextUpdateMs: atMs + 60_000 });
+    const trusted = new TrustBundles([bundle('a.test', [root], [list])], 0);
+    expect(verifySvid(svid.chain, trusted, { atMs })).toMatchObject({ identity: { notAfterMs: atMs + 60_000 } });
+  });
+
+  test('of one domain says nothing of another', () => {
+    const trusted = new TrustBundles([bundle('a.test', [root], [crl(root, {})]), bundle('b.test', [foreign])], 0);
+    const { chain } = leaf(foreign, () => ({}), 'spiffe://b.test/x');
+    expect(verdict(verifySvid(chain, trusted, { atMs }))).toBe(true);
+  });
+});
+
+describe('hostile bytes', () => {
+  const { chain } = leaf(below(root));
+  const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = chain;
+
+  test('never throw and are never accepted, wherever a byte is changed', () => {
+    for (const [index, whole] of [first, second].entries()) {
+      for (let at = 0; at < whole.length; at++) {
+        const bent = Buffer.from(whole);
+        bent[at] = (bent[at] ?? 0) ^ (1 << (at % 8));
+        const result = verifySvid(index === 0 ? [bent, second] : [first, bent], bundles, { atMs });
+        expect(result.ok, `byte ${at} of certificate ${index}`).toBe(false);
+      }
+    }
+  });
+
+  test('never throw, cut, filled up or made up', () => {
+    const any = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((each) => Buffer.from(each)),
+      fc.nat(first.length - 1).map((length) => first.subarray(0, length)),
+      fc.tuple(fc.nat(first.length - 1), fc.uint8Array({ minLength: 1, maxLength: 4 })).map(([at, bytes]) => {
+        return Buffer.concat([first.subarray(0, at), bytes, first.subarray(at)]);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(any, { minLength: 1, maxLength: 3 }), (raw) => {
+        expect(verifySvid(raw, bundles, { atMs }).ok).toBe(false);
+        expect(readRevocationList(raw[0] ?? first).ok).toBe(false);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+function leaf(authority: Authority, overrides: Overrides = () => ({}), spiffeId = ID): IssuedSvid {
+  return issueSvid(authority, { spiffeId, atMs, lifetimeMs: HOUR_MS, overrides });
+}
+
+function tryLeaf(authority: Authority, overrides: Overrides): IssuedSvid | null {
+  try {
+    return leaf(authority, overrides);
+  } catch {
+    return null;
+  }
+}
+
+function below(parent: Authority, name = 'one', overrides: Overrides = () => ({})): Authority {
+  return createIntermediate(parent, { atMs, lifetimeMs: DAY_MS, name, overrides });
+}
+
+function bundlesOf(...authorities: readonly Authority[]): TrustBundles {
+  return new TrustBundles(
+    authorities.map((each) => bundle(each.trustDomain, [each])),
+    1,
+  );
+}
+
+function bundle(domain: string, authorities: readonly Authority[], revocationLists: readonly RevocationList[] = []): TrustBundle {
+  const anchors = authorities.map((each) => each.certificate);
+  const made = authorities.length === 0 ? parseTrustBundle(domain, '') : makeTrustBundle(domain, anchors, { revocationLists });
+  if (!made.ok) throw new Error(made.message);
+  return made.bundle;
+}
+
+function crl(authority: Authority, fields: Partial<RevocationListFields>): RevocationList {
+  const der = write.writeRevocationList({
+    issuer: authority.certificate.subject,
+    thisUpdateMs: atMs - HOUR_MS,
+    nextUpdateMs: atMs + HOUR_MS,
+    revoked: [],
+    signer: authority.key,
+    ...fields,
+  });
+  const read = readRevocationList(der);
+  if (!read.ok) throw new Error(read.message);
+  return read.list;
+}
+
+function swap(extension: write.ExtensionFields): Overrides {
+  return ({ extensions }) => ({ extensions: extensions.map((each) => (each.oid === extension.oid ? extension : each)) });
+}
+
+function add(extension: write.ExtensionFields): Overrides {
+  return ({ extensions }) => ({ extensions: [...extensions, extension] });
+}
+
+function drop(...oids: readonly string[]): Overrides {
+  return ({ extensions }) => ({ extensions: extensions.filter((each) => !oids.includes(each.oid)) });
+}
+
+function usages(...purposes: readonly (keyof typeof EXTENDED_KEY_USAGE)[]): Overrides {
+  return swap(write.extKeyUsage(purposes.map((each) => EXTENDED_KEY_USAGE[each])));
+}
+
+function names(...uris: readonly string[]): Overrides {
+  return add(write.subjectAltName(uris, [], false));
+}
+
+function unknown(isCritical: boolean): write.ExtensionFields {
+  return { oid: '1.2.3.4', isCritical, value: Buffer.from([5, 0]) };
+}
+
+function dnsConstraint(): write.ExtensionFields {
+  const value = toDer(sequence(contextOf(0, sequence(contextString(2, Buffer.from('a.test'))))));
+  return { oid: EXTENSION.nameConstraints, isCritical: true, value };
+}
+
+function rsa(modulusLength: number) {
+  return generateKeyPairSync('rsa', { modulusLength }).publicKey;
+}
+
+function ec(namedCurve: string) {
+  return generateKeyPairSync('ec', { namedCurve }).publicKey;
+}
+
+function verdict(result: VerifyResult): true | string {
+  return result.ok ? true : result.code;
+}
