@@ -9,7 +9,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { build, type OutputChunk } from 'rolldown';
+import { build, type OutputChunk, type RolldownOutput } from 'rolldown';
 
 import { withDependencies } from './imports.ts';
 import { SIDECAR_PACKAGES } from './layers.ts';
@@ -31,19 +31,9 @@ if (missing.length > 0) {
 }
 
 if (!isCheck) rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
-const { output } = await build({
-  cwd: ROOT,
-  input: ENTRIES,
-  platform: 'node',
-  write: !isCheck,
-  output: {
-    dir: 'dist',
-    format: 'esm',
-    minify: !process.argv.includes('--no-minify'),
-    entryFileNames: '[name].js',
-    // All in one folder, so that `./prepare.js` means the same from every chunk.
-    chunkFileNames: '[name]-[hash].js',
-  },
+const { output } = await buildAll().catch((error: unknown) => {
+  console.error(`Cannot bundle: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
 });
 const chunks = new Map(output.filter((file) => file.type === 'chunk').map((chunk) => [chunk.fileName, chunk]));
 
@@ -64,6 +54,23 @@ for (const [name, loaded] of [
   if (refused.length === 0) continue;
   console.error(`Cannot accept "${name}": it holds ${refused.join(', ')}, which tools/layers.ts does not allow in the sidecar`);
   process.exitCode = 1;
+}
+
+function buildAll(): Promise<RolldownOutput> {
+  return build({
+    cwd: ROOT,
+    input: ENTRIES,
+    platform: 'node',
+    write: !isCheck,
+    output: {
+      dir: 'dist',
+      format: 'esm',
+      minify: !process.argv.includes('--no-minify'),
+      entryFileNames: '[name].js',
+      // All in one folder, so that `./prepare.js` means the same from every chunk.
+      chunkFileNames: '[name]-[hash].js',
+    },
+  });
 }
 
 function reach(fileName: string): Reach {

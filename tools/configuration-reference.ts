@@ -40,6 +40,9 @@ function isList(schema: JsonSchema): boolean {
 }
 
 function typeOf(schema: JsonSchema): string {
+  const patterns = [schema, ...(schema.anyOf ?? [])].map((option) => (typeof option === 'boolean' ? '' : (option.pattern ?? '')));
+  if (patterns.some((pattern) => pattern.includes('KiB'))) return 'size';
+  if (patterns.some((pattern) => pattern.includes('ms'))) return 'duration';
   if (schema.anyOf !== undefined) {
     return schema.anyOf.map((option) => (typeof option === 'boolean' ? '' : typeOf(option))).join(' or ');
   }
