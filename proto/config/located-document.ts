@@ -22,8 +22,10 @@ export class LocatedDocument {
     this.#root = root;
   }
 
-  /** Where the value at `path` stands; where there is none, the nearest thing around it. */
+  /** Where the value at `path` stands; its key when the value is empty; where there is neither, the nearest thing around it. */
   locate(path: DocumentPath): LinePosition {
+    const last = path.at(-1);
+    if (typeof last === 'string' && this.#isEmpty(path)) return this.locateKey(path.slice(0, -1), last);
     let node = this.#root;
     for (const step of path) {
       const inner = stepInto(node, step);
@@ -35,11 +37,21 @@ export class LocatedDocument {
 
   /** Where the key `key` of the map at `path` stands. */
   locateKey(path: DocumentPath, key: string): LinePosition {
-    let node: YamlNode | null = this.#root;
-    for (const step of path) node = node === null ? null : stepInto(node, step);
+    const node = this.#node(path);
     const entry = node?.kind === 'map' ? node.entries.find((candidate) => candidate.key === key) : undefined;
     if (entry === undefined) return this.locate(path);
     return { line: entry.keyPosition.line, column: entry.keyPosition.column };
+  }
+
+  #isEmpty(path: DocumentPath): boolean {
+    const node = this.#node(path);
+    return node?.kind === 'scalar' && node.value === null;
+  }
+
+  #node(path: DocumentPath): YamlNode | null {
+    let node: YamlNode | null = this.#root;
+    for (const step of path) node = node === null ? null : stepInto(node, step);
+    return node;
   }
 }
 
