@@ -96,7 +96,7 @@ describe('readChain()', () => {
 });
 
 describe('nameText()', () => {
-  test.each([
+  test.each<{ attributes: [string, string][]; want: string }>([
     { attributes: [], want: '' },
     { attributes: [['2.5.4.10', 'a.test']], want: 'O=a.test' },
     {
@@ -109,7 +109,7 @@ describe('nameText()', () => {
     },
     { attributes: [['2.5.4.3', '#a\u0000\nb=ü']], want: String.raw`CN=\#a\00\0ab\=ü` },
     { attributes: [['1.2.3', 'x']], want: '1.2.3=x' },
-  ] as { attributes: [string, string][]; want: string }[])('writes $want', ({ attributes, want }) => {
+  ])('writes $want', ({ attributes, want }) => {
     expect(nameText(write.nameDer(attributes))).toBe(want);
   });
 });
