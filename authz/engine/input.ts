@@ -55,7 +55,7 @@ export interface AuthzInput {
 /** Why a decision is what it is; documented in docs/reference/decision-codes.md, which is written from `DECISION_CODES`. */
 export const DECISION_CODES = {
   allowed_by_rule: 'A rule of an ALLOW policy matched.',
-  allowed_no_policy: 'No policy selects the workload and the configuration lets that pass.',
+  allowed_no_policy: 'No ALLOW policy selects the workload and nothing denied it; the configuration lets that pass.',
   allowed_all: 'The configuration says allowAll.',
   denied_by_rule: 'A rule of a DENY policy matched.',
   denied_no_match: 'ALLOW policies select the workload and no rule of theirs matched.',

@@ -1,0 +1,390 @@
+/**
+ * The slow reference: decides straight from the documents' own words, one rule after the other, by plain string comparison. It
+ * shares the model with the planner and nothing else, so that a difference between the two is a fault in one of them. Used by the
+ * self-test before a swap, by `explain`, by `policy decide --engine interpreter` and by the tests; never on the data path.
+ */
+import { cidrContains, parseCidr, parseIp } from '#base/cidr.ts';
+
+import type { Condition, Operation, Policy, Rule, Source, WorkloadPolicies } from '../policy/model.ts';
+import { policyTitle } from '../policy/model.ts';
+import { decision, noneSelected } from './decisions.ts';
+import type { WhenNoneSelects } from './decisions.ts';
+import { isExcessive } from './identity.ts';
+import type { AuthzInput, Decision, Token } from './input.ts';
+
+/** A part of a rule and whether it holds. `values` are those asked for. */
+export interface PartResult {
+  /** `from`, `to` or `when`. */
+  readonly part: 'from' | 'to' | 'when';
+  readonly index: number;
+  /** Field or key, with its `not`. */
+  readonly field: string;
+  readonly holds: boolean;
+}
+
+export interface InterpreterOptions {
+  readonly revision: string;
+  readonly whenNoneSelects: WhenNoneSelects;
+}
+
+export function interpret(set: WorkloadPolicies, input: AuthzInput, options: InterpreterOptions): Decision {
+  const { revision } = options;
+  if (set.policies.length === 0) return noneSelected(options.whenNoneSelects, revision);
+  const { principal } = input.connection;
+  if (principal !== null && isExcessive(principal)) return decision('deny', 'engine_error', revision);
+  const denial = firstMatch(set, input, 'DENY');
+  if (denial !== null) return decision('deny', 'denied_by_rule', revision, denial.policy, denial.rule);
+  if (!set.policies.some(({ action }) => action === 'ALLOW')) return decision('allow', 'allowed_no_policy', revision);
+  const allowance = firstMatch(set, input, 'ALLOW');
+  if (allowance !== null) return decision('allow', 'allowed_by_rule', revision, allowance.policy, allowance.rule);
+  return decision('deny', 'denied_no_match', revision);
+}
+
+function firstMatch(set: WorkloadPolicies, input: AuthzInput, action: 'ALLOW' | 'DENY'): { policy: string; rule: string } | null {
+  for (const policy of set.policies) {
+    if (policy.action !== action) continue;
+    for (const rule of policy.rules) {
+      if (ruleMatches(set, policy, rule, input)) return { policy: policyTitle(policy, set.namespace), rule: rule.name };
+    }
+  }
+  return null;
+}
+
+/** A rule is judged on one token at a time, or on none when there is none. */
+export function ruleMatches(set: WorkloadPolicies, policy: Policy, rule: Rule, input: AuthzInput): boolean {
+  const tokens = input.request === null || input.request.tokens.length === 0 ? [null] : input.request.tokens;
+  return tokens.some((token) => new RuleJudge(set, policy, input, token).matches(rule));
+}
+
+/** Each field of a rule and whether it holds, for one token. */
+export function ruleParts(
+  set: WorkloadPolicies,
+  policy: Policy,
+  rule: Rule,
+  input: AuthzInput,
+  token: Token | null,
+): readonly PartResult[] {
+  return new RuleJudge(set, policy, input, token).parts(rule);
+}
+
+/** True or false, or that the field means nothing here (HTTP on raw TCP, another proxy's metadata). */
+type Verdict = boolean | 'unknowable';
+
+interface Field {
+  readonly name: string;
+  readonly verdict: Verdict;
+}
+
+class RuleJudge {
+  readonly #set: WorkloadPolicies;
+  readonly #policy: Policy;
+  readonly #input: AuthzInput;
+  readonly #token: Token | null;
+
+  constructor(set: WorkloadPolicies, policy: Policy, input: AuthzInput, token: Token | null) {
+    this.#set = set;
+    this.#policy = policy;
+    this.#input = input;
+    this.#token = token;
+  }
+
+  matches(rule: Rule): boolean {
+    const from = rule.from.map((source) => this.#source(source));
+    const to = rule.to.map((operation) => this.#operation(operation));
+    const when = rule.when.flatMap((condition) => this.#condition(condition));
+    const all = [...from.flat(), ...to.flat(), ...when];
+    if (this.#policy.action === 'ALLOW' && all.some(({ verdict }) => verdict === 'unknowable')) return false;
+    const some = (alternatives: readonly (readonly Field[])[]): boolean => alternatives.length === 0 || alternatives.some(every);
+    return some(from) && some(to) && every(when);
+  }
+
+  parts(rule: Rule): readonly PartResult[] {
+    const isAllow = this.#policy.action === 'ALLOW';
+    const told = (part: PartResult['part'], index: number, fields: readonly Field[]): readonly PartResult[] =>
+      fields.map(({ name, verdict }) => ({ part, index, field: name, holds: verdict === 'unknowable' ? !isAllow : verdict }));
+    return [
+      ...rule.from.flatMap((source, index) => told('from', index, this.#source(source))),
+      ...rule.to.flatMap((operation, index) => told('to', index, this.#operation(operation))),
+      ...rule.when.flatMap((condition, index) => told('when', index, this.#condition(condition))),
+    ];
+  }
+
+  #source(source: Source): readonly Field[] {
+    const { connection } = this.#input;
+    return [
+      ...field('principals', source.principals, source.notPrincipals, (value) => this.#principal(value)),
+      ...field('requestPrincipals', source.requestPrincipals, source.notRequestPrincipals, (value) =>
+        this.#requestPrincipal(value),
+      ),
+      ...field('namespaces', source.namespaces, source.notNamespaces, (value, isNot) => this.#namespace(value, isNot)),
+      ...field('serviceAccounts', source.serviceAccounts, source.notServiceAccounts, (value, isNot) =>
+        this.#account(value, isNot),
+      ),
+      ...field('trustDomains', source.trustDomains, source.notTrustDomains, (value) => this.#trustDomain(value)),
+      ...field('ipBlocks', source.ipBlocks, source.notIpBlocks, (value) => inBlock(value, connection.sourceIp)),
+      ...field('remoteIpBlocks', source.remoteIpBlocks, source.notRemoteIpBlocks, (value) => inBlock(value, connection.remoteIp)),
+    ];
+  }
+
+  #operation(operation: Operation): readonly Field[] {
+    return [
+      ...field('hosts', operation.hosts, operation.notHosts, (value) => this.#host(value)),
+      ...field('ports', operation.ports, operation.notPorts, (value) => Number(value) === this.#input.connection.destinationPort),
+      ...field('methods', operation.methods, operation.notMethods, (value) => this.#http(({ method }) => present(value, method))),
+      ...field('paths', operation.paths, operation.notPaths, (value) => this.#http(({ path }) => matchesPath(value, path))),
+    ];
+  }
+
+  #condition({ key, values, notValues }: Condition): readonly Field[] {
+    return field(key, values, notValues, (value, isNot) => this.#attribute(key, value, isNot));
+  }
+
+  #attribute(key: string, value: string, isNot: boolean): Verdict {
+    const { connection } = this.#input;
+    if (key === 'source.ip') return inBlock(value, connection.sourceIp);
+    if (key === 'remote.ip') return inBlock(value, connection.remoteIp);
+    if (key === 'destination.ip') return inBlock(value, connection.destinationIp);
+    if (key === 'destination.port') return Number(value) === connection.destinationPort;
+    if (key === 'connection.sni') return connection.sni !== null && filled(value, bytes(connection.sni.toLowerCase()));
+    if (key === 'source.principal') return this.#principal(value);
+    if (key === 'source.namespace') return this.#namespace(value, isNot);
+    if (key === 'source.serviceAccount') return this.#account(value, isNot);
+    if (key === 'source.trustDomain') return this.#trustDomain(value);
+    if (key === 'request.auth.principal') return this.#requestPrincipal(value);
+    if (key === 'request.auth.audiences') return this.#claim(['aud'], value);
+    if (key === 'request.auth.presenter') return this.#claim(['azp'], value);
+    if (key.startsWith('request.auth.claims['))
+      return this.#claim(key.slice('request.auth.claims['.length, -1).split(']['), value);
+    if (key.startsWith('request.headers[')) return this.#header(key.slice('request.headers['.length, -1).toLowerCase(), value);
+    return 'unknowable';
+  }
+
+  #http(judge: (request: NonNullable<AuthzInput['request']>) => boolean): Verdict {
+    return this.#input.request === null ? 'unknowable' : judge(this.#input.request);
+  }
+
+  #host(value: string): Verdict {
+    return this.#http(({ authority }) => present(withoutRootDot(value.toLowerCase()), authority));
+  }
+
+  #header(name: string, value: string): Verdict {
+    if (name === ':method') return this.#http(({ method }) => present(value, method));
+    if (name === 'host' || name === ':authority') return this.#host(value);
+    return this.#http(({ fields }) => fields.values(name).some((text) => present(value, text)));
+  }
+
+  #principal(value: string): boolean {
+    const { principal } = this.#input.connection;
+    if (principal === null || !principal.startsWith('spiffe://')) return false;
+    const name = principal.slice('spiffe://'.length);
+    return this.#readings(value).some((reading) => present(reading, bytes(name)));
+  }
+
+  /** A principal TD/ns/NS/sa/SA of an own or aliased trust domain stands for the same name in all of them. */
+  #readings(value: string): readonly string[] {
+    const domains = this.#set.trustDomains;
+    const match = /^([^/]*)(\/[^/]*\/[^/]*\/[^/]*\/[^/]*)$/.exec(value);
+    const domain = match?.[1];
+    const path = match?.[2];
+    if (domain === undefined || path === undefined || domain === '' || domain === '*') return [value];
+    const isOurs = domain === 'cluster.local' || domains.some((own) => present(domain, own));
+    if (!isOurs) return [value];
+    return domains.map((own) => (domain.startsWith('*') && present(domain, own) ? value : own + path));
+  }
+
+  #namespace(value: string, isNot: boolean): boolean {
+    const { principal } = this.#input.connection;
+    if (principal === null) return false;
+    if (this.#isStrict(isNot)) {
+      const own = this.#ownIdentity(principal);
+      return own !== null && globMatches(value, own.namespace);
+    }
+    // As Istio: anywhere, .*/ns/VALUE/.*
+    return principal.startsWith('spiffe://') && globMatches(`*/ns/${value}/*`, principal.slice('spiffe://'.length));
+  }
+
+  #account(value: string, isNot: boolean): boolean {
+    const { principal } = this.#input.connection;
+    if (principal === null) return false;
+    const [namespace = '', account = ''] = value.includes('/')
+      ? value.split('/')
+      : [this.#policy.namespace ?? this.#set.namespace, value];
+    if (this.#isStrict(isNot)) {
+      const own = this.#ownIdentity(principal);
+      return own !== null && own.namespace === namespace && own.account === account;
+    }
+    // As Istio: spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?
+    const start = `spiffe://${SOME}/ns/${namespace}`;
+    return [`${start}/sa/${account}`, `${start}/${SOME}/sa/${account}`].some(
+      (glob) => globMatches(glob, principal) || globMatches(`${glob}/${SOME}`, principal),
+    );
+  }
+
+  /** Where a match allows, only /ns/NS/sa/SA of an own trust domain counts; where it denies, whatever Istio would take for one. */
+  #isStrict(isNot: boolean): boolean {
+    return this.#policy.action === 'ALLOW' ? !isNot : isNot;
+  }
+
+  #ownIdentity(principal: string): { namespace: string; account: string } | null {
+    const match = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(principal);
+    const [, domain = '', namespace = '', account = ''] = match ?? [];
+    return match !== null && this.#set.trustDomains.includes(domain) ? { namespace, account } : null;
+  }
+
+  #trustDomain(value: string): boolean {
+    const match = /^spiffe:\/\/([^/]*)\//.exec(this.#input.connection.principal ?? '');
+    return match?.[1] !== undefined && present(value, match[1]);
+  }
+
+  #requestPrincipal(value: string): Verdict {
+    return this.#http(() => {
+      if (this.#token === null) return false;
+      const issuer = bytes(this.#token.issuer);
+      const subject = bytes(this.#token.subject);
+      const slash = value.lastIndexOf('/');
+      if (value === '*') return issuer !== '' && subject !== '';
+      if (slash < 0) {
+        if (value.startsWith('*')) return issuer !== '' && present(value, subject);
+        if (value.endsWith('*')) return present(value, issuer) && subject !== '';
+        return present(value, issuer) && subject === '';
+      }
+      const wantedIssuer = value.slice(0, slash);
+      const wantedSubject = value.slice(slash + 1);
+      // A "*" counts at one end of the whole value only.
+      if (value.startsWith('*')) return filled(wantedIssuer, issuer) && subject === bytes(wantedSubject);
+      if (value.endsWith('*')) return issuer === bytes(wantedIssuer) && filled(wantedSubject, subject);
+      return issuer === bytes(wantedIssuer) && subject === bytes(wantedSubject);
+    });
+  }
+
+  #claim(path: readonly string[], value: string): Verdict {
+    return this.#http(() => this.#token !== null && claimTexts(this.#token, path).some((text) => filled(value, bytes(text))));
+  }
+}
+
+function every(fields: readonly Field[]): boolean {
+  return fields.every(({ verdict }) => verdict !== false);
+}
+
+/** A field and its `not`; each is there only when it has values. */
+function field(
+  name: string,
+  values: readonly string[],
+  notValues: readonly string[],
+  judge: (value: string, isNot: boolean) => Verdict,
+): readonly Field[] {
+  const fields: Field[] = [];
+  if (values.length > 0) fields.push({ name, verdict: anyOf(values, (value) => judge(value, false)) });
+  if (notValues.length > 0) {
+    const any = anyOf(notValues, (value) => judge(value, true));
+    fields.push({ name: `not ${name}`, verdict: any === 'unknowable' ? any : !any });
+  }
+  return fields;
+}
+
+function anyOf(values: readonly string[], judge: (value: string) => Verdict): Verdict {
+  let isUnknowable = false;
+  for (const value of values) {
+    const verdict = judge(value);
+    if (verdict === true) return true;
+    if (verdict === 'unknowable') isUnknowable = true;
+  }
+  return isUnknowable ? 'unknowable' : false;
+}
+
+/** `*` means that the value is there. `text` is bytes, one character each. */
+function present(wanted: string, text: string): boolean {
+  if (wanted === '*') return true;
+  if (wanted.startsWith('*')) return text.endsWith(bytes(wanted.slice(1)));
+  if (wanted.endsWith('*')) return text.startsWith(bytes(wanted.slice(0, -1)));
+  return text === bytes(wanted);
+}
+
+/** `*` means that the value is there and not empty. */
+function filled(wanted: string, text: string): boolean {
+  return wanted === '*' ? text !== '' : present(wanted, text);
+}
+
+function bytes(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+function withoutRootDot(host: string): string {
+  const isPrefix = host.endsWith('*') && !host.startsWith('*');
+  if (isPrefix || host === '*') return host;
+  if (host.endsWith('.')) return host.slice(0, -1);
+  const colon = host.lastIndexOf(':');
+  const isPort = colon > 0 && [...host.slice(colon + 1)].every((digit) => digit >= '0' && digit <= '9');
+  return isPort && host[colon - 1] === '.' ? host.slice(0, colon - 1) + host.slice(colon) : host;
+}
+
+function inBlock(value: string, address: string): boolean {
+  const block = parseCidr(value);
+  const parsed = parseIp(address);
+  return block !== null && parsed !== null && cidrContains(block, parsed);
+}
+
+/** `*` any run, `ONE` any one character. */
+function globMatches(glob: string, text: string): boolean {
+  let reached = new Set([0]);
+  const spread = (at: ReadonlySet<number>): Set<number> => {
+    const all = new Set(at);
+    for (const position of all) if (glob[position] === '*') all.add(position + 1);
+    return all;
+  };
+  reached = spread(reached);
+  for (const character of text) {
+    const next = new Set<number>();
+    for (const position of reached) {
+      if (glob[position] === '*') next.add(position);
+      else if (glob[position] === ONE || glob[position] === character) next.add(position + 1);
+    }
+    reached = spread(next);
+  }
+  return reached.has(glob.length);
+}
+
+function matchesPath(wanted: string, path: string): boolean {
+  if (!wanted.includes('{*}') && !wanted.includes('{**}')) return filled(wanted, path);
+  return matchesSegments(bytes(wanted).split('/'), path.split('/'));
+}
+
+/** Segment by segment; `{**}` takes one or more, which may be empty, `{*}` one that is not. */
+function matchesSegments(wanted: readonly string[], segments: readonly string[]): boolean {
+  const [first, ...rest] = wanted;
+  const [segment, ...others] = segments;
+  if (first === undefined || segment === undefined) return first === segment;
+  if (first === '{**}') {
+    return matchesWildcard(segment) && (matchesSegments(rest, others) || matchesSegments(wanted, others));
+  }
+  const isMatch = first === '{*}' ? segment !== '' && matchesWildcard(segment) : first === segment;
+  return isMatch && matchesSegments(rest, others);
+}
+
+function matchesWildcard(segment: string): boolean {
+  return /^[a-zA-Z0-9\-._~%!$&'()+,;:@]*$/.test(segment);
+}
+
+function claimTexts(token: Token, path: readonly string[]): readonly string[] {
+  const named: Readonly<Record<string, unknown>> = {
+    ...token.claims,
+    iss: token.issuer,
+    sub: token.subject,
+    aud: token.audiences,
+  };
+  let value: unknown = token.presenter === null ? named : { ...named, azp: token.presenter };
+  for (const name of path) {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const entry = isObject ? Object.entries(value as object).find(([key]) => key === name) : undefined;
+    value = entry?.[1];
+  }
+  if (typeof value === 'string') {
+    const isWordList = path.length === 1 && (path[0] === 'scope' || path[0] === 'permission');
+    return isWordList ? value.split(' ').filter(Boolean) : [value];
+  }
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+/** In a glob: any one character. It stands in no name. */
+const ONE = '\u0000';
+const SOME = `${ONE}*`;

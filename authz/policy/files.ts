@@ -1,0 +1,66 @@
+/**
+ * Reads policies from files and folders. The one module of authz that touches the file system; the command line and the preparer
+ * call it, the data path never does.
+ */
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { PolicyFault } from './model.ts';
+import { joinReadings, readPolicies } from './read.ts';
+import type { PolicyReading, ReadOptions } from './read.ts';
+import { MAX_FILE_BYTES, fault } from './yaml-documents.ts';
+
+/**
+ * Reads each file, and of each folder the `*.yaml`, `*.yml` and `*.json` files, sub-folders included. Names that start with a dot
+ * are passed over: Kubernetes keeps the former versions of a mounted ConfigMap under such names.
+ */
+export function readPolicyFiles(paths: readonly string[], options: ReadOptions = {}): PolicyReading {
+  const readings: PolicyReading[] = [];
+  for (const path of paths) {
+    for (const file of filesOf(path, 0)) readings.push(typeof file === 'string' ? readFile(file, options) : failed(file));
+  }
+  return joinReadings(readings);
+}
+
+function filesOf(path: string, depth: number): readonly (string | PolicyFault)[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    if (depth > MAX_FOLDER_DEPTH) return [unreadable(path, 'folders are nested too deep')];
+    const names = readdirSync(path).toSorted();
+    const found: (string | PolicyFault)[] = [];
+    for (const name of names) {
+      if (name.startsWith('.')) continue;
+      const inner = join(path, name);
+      if (/\.(?:ya?ml|json)$/.test(name) || statSync(inner).isDirectory()) found.push(...filesOf(inner, depth + 1));
+      if (found.length > MAX_FILES) return [unreadable(path, `found more than ${MAX_FILES} files`)];
+    }
+    return found;
+  } catch (error) {
+    return [unreadable(path, reason(error))];
+  }
+}
+
+function readFile(file: string, options: ReadOptions): PolicyReading {
+  try {
+    if (statSync(file).size > MAX_FILE_BYTES)
+      return failed(unreadable(file, `found more than ${MAX_FILE_BYTES} bytes`, 'PN0102'));
+    return readPolicies(readFileSync(file, 'utf8'), file, options);
+  } catch (error) {
+    return failed(unreadable(file, reason(error)));
+  }
+}
+
+function failed(wrong: PolicyFault): PolicyReading {
+  return { policies: [], documents: [], faults: [wrong] };
+}
+
+function unreadable(file: string, why: string, code: 'PN0102' | 'PN0107' = 'PN0107'): PolicyFault {
+  return fault(code, { file, line: 0, column: 0 }, `Cannot read "${file}": ${why}`);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+const MAX_FOLDER_DEPTH = 8;
+const MAX_FILES = 10_000;

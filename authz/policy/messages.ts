@@ -1,0 +1,37 @@
+/** Codes of what can be wrong with a policy document. The text of a message may change, its code may not. */
+
+export const MESSAGE_CODES = {
+  PN0101: 'The file is not well-formed YAML.',
+  PN0102: 'The file is larger than 1 MiB.',
+  PN0103: 'The document is nested deeper than 64 levels.',
+  PN0104: 'Anchors, aliases and tags of YAML are not accepted.',
+  PN0105: 'A key stands twice in one mapping.',
+  PN0106: 'A key is one that no document may hold.',
+  PN0107: 'The file cannot be read.',
+  PN0111: 'apiVersion is not one that this kind has.',
+  PN0112: 'The kind is unknown.',
+  PN0113: 'The kind is not supported yet.',
+  PN0114: 'Two documents have one name.',
+  PN0201: 'A field is unknown.',
+  PN0202: 'A value has another type than its field.',
+  PN0203: 'A field must not be empty.',
+  PN0204: 'A field is missing.',
+  PN0205: 'Fields exclude each other.',
+  PN0206: 'The action is not supported yet.',
+  PN0207: 'The action is unknown.',
+  PN0208: 'Dry run is not supported yet.',
+  PN0209: 'A list or a value is longer than allowed.',
+  PN0210: 'A DENY policy has no rules.',
+  PN0301: 'A condition has an unknown key.',
+  PN0302: 'A value is no IP address or CIDR block.',
+  PN0303: 'A value is no port.',
+  PN0304: 'A path template is malformed.',
+  PN0305: 'A service account is malformed.',
+  PN0306: 'A trust domain pattern is malformed.',
+  PN0307: 'A principal starts with its scheme.',
+  PN0308: 'A header cannot be read by a condition.',
+  PN0309: 'The names of the rules do not fit the rules.',
+  PN0310: 'A name or namespace is malformed.',
+} as const satisfies Record<string, string>;
+
+export type MessageCode = keyof typeof MESSAGE_CODES;

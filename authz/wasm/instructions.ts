@@ -1,0 +1,101 @@
+/** WebAssembly as a tree of instructions over i32, and short words to write it with. */
+
+export type Instruction =
+  | { readonly kind: 'const'; readonly value: number }
+  | { readonly kind: 'get'; readonly local: string }
+  | { readonly kind: 'set'; readonly local: string; readonly value: Instruction }
+  | { readonly kind: 'operator'; readonly code: number; readonly operands: readonly Instruction[] }
+  | { readonly kind: 'load'; readonly code: number; readonly address: Instruction; readonly offset: number }
+  | { readonly kind: 'store'; readonly address: Instruction; readonly offset: number; readonly value: Instruction }
+  | { readonly kind: 'block'; readonly isLoop: boolean; readonly label: string; readonly body: readonly Instruction[] }
+  | {
+      readonly kind: 'if';
+      readonly test: Instruction;
+      readonly then: readonly Instruction[];
+      readonly otherwise: readonly Instruction[];
+    }
+  | { readonly kind: 'branch'; readonly label: string; readonly test: Instruction | null }
+  | { readonly kind: 'call'; readonly name: string; readonly operands: readonly Instruction[] }
+  | { readonly kind: 'return'; readonly value: Instruction }
+  /** Return from a function without a result. */
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'unreachable' };
+
+/** A number stands for a constant, a string for a local. */
+export type Operand = Instruction | number | string;
+
+export const set = (local: string, value: Operand): Instruction => ({ kind: 'set', local, value: read(value) });
+export const load = (address: Operand, offset = 0): Instruction => ({ kind: 'load', code: 0x28, address: read(address), offset });
+export const loadByte = (address: Operand, offset = 0): Instruction => ({
+  kind: 'load',
+  code: 0x2d,
+  address: read(address),
+  offset,
+});
+export const store = (address: Operand, value: Operand, offset = 0): Instruction => ({
+  kind: 'store',
+  address: read(address),
+  offset,
+  value: read(value),
+});
+
+export const isZero = (value: Operand): Instruction => operator(0x45, value);
+export const equal = (left: Operand, right: Operand): Instruction => operator(0x46, left, right);
+export const differ = (left: Operand, right: Operand): Instruction => operator(0x47, left, right);
+export const below = (left: Operand, right: Operand): Instruction => operator(0x49, left, right);
+export const atMost = (left: Operand, right: Operand): Instruction => operator(0x4d, left, right);
+export const atLeast = (left: Operand, right: Operand): Instruction => operator(0x4f, left, right);
+export const add = (left: Operand, right: Operand): Instruction => operator(0x6a, left, right);
+export const subtract = (left: Operand, right: Operand): Instruction => operator(0x6b, left, right);
+export const multiply = (left: Operand, right: Operand): Instruction => operator(0x6c, left, right);
+export const and = (left: Operand, right: Operand): Instruction => operator(0x71, left, right);
+export const or = (left: Operand, right: Operand): Instruction => operator(0x72, left, right);
+export const xor = (left: Operand, right: Operand): Instruction => operator(0x73, left, right);
+export const shiftLeft = (left: Operand, right: Operand): Instruction => operator(0x74, left, right);
+export const shiftRight = (left: Operand, right: Operand): Instruction => operator(0x76, left, right);
+
+export const block = (label: string, ...body: readonly Instruction[]): Instruction => ({
+  kind: 'block',
+  isLoop: false,
+  label,
+  body,
+});
+export const loop = (label: string, ...body: readonly Instruction[]): Instruction => ({
+  kind: 'block',
+  isLoop: true,
+  label,
+  body,
+});
+export const when = (test: Operand, then: readonly Instruction[], otherwise: readonly Instruction[] = []): Instruction => ({
+  kind: 'if',
+  test: read(test),
+  then,
+  otherwise,
+});
+export const branch = (label: string): Instruction => ({ kind: 'branch', label, test: null });
+export const branchIf = (label: string, test: Operand): Instruction => ({ kind: 'branch', label, test: read(test) });
+export const call = (name: string, ...operands: readonly Operand[]): Instruction => ({
+  kind: 'call',
+  name,
+  operands: operands.map(read),
+});
+export const giveBack = (value: Operand): Instruction => ({ kind: 'return', value: read(value) });
+export const leave: Instruction = { kind: 'leave' };
+export const unreachable: Instruction = { kind: 'unreachable' };
+
+/** Address of word `index` after `base`. */
+export const word = (base: Operand, index: Operand): Instruction => add(base, shiftLeft(index, 2));
+/** Adds to a local. */
+export const bump = (local: string, by: Operand): Instruction => set(local, add(local, by));
+/** Bit `index` of the bit set at `bits`. */
+export const bit = (bits: Operand, index: Operand): Instruction =>
+  and(shiftRight(loadByte(add(bits, shiftRight(index, 3))), and(index, 7)), 1);
+
+function operator(code: number, ...operands: readonly Operand[]): Instruction {
+  return { kind: 'operator', code, operands: operands.map(read) };
+}
+
+function read(operand: Operand): Instruction {
+  if (typeof operand === 'number') return { kind: 'const', value: operand };
+  return typeof operand === 'string' ? { kind: 'get', local: operand } : operand;
+}

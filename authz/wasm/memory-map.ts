@@ -1,0 +1,90 @@
+/**
+ * How a module's memory is laid out: what the writer (authz/wasm/image.ts) puts where the code (authz/wasm/evaluator.ts) looks
+ * for it. Addresses and offsets in bytes; everything but text is a little-endian 32-bit word; address 0 is "none".
+ */
+
+/** Set by the code when a list of values has more classes than a cell can hold: the decision is then an error. */
+export const OVERFLOW = 4;
+/** Table of 256 bytes: 1 for those that `{*}` accepts. */
+export const WILDCARD_TABLE = 16;
+export const FIRST_FREE = WILDCARD_TABLE + 256;
+
+/** Where values are written; the largest is as long. */
+export const SCRATCH_BYTES = 65_536;
+
+/** Classes that a cell of a list holds, after the word with their number. */
+export const LIST_CAPACITY = 32;
+
+/** Hash of text: h = (h ^ byte) * FACTOR for each byte, from SEED (FNV-1a). */
+export const HASH_SEED = 0x811c9dc5 | 0;
+export const HASH_FACTOR = 0x01000193;
+/** Where in a table a hash starts probing: h ^ (h >>> HASH_FOLD), masked. */
+export const HASH_FOLD = 15;
+
+/** Entry of a text table; a class of 0 marks a free one, and a table is at most half full. */
+export const TEXT = { hash: 0, address: 4, length: 8, classNumber: 12, bytes: 16 } as const;
+
+/** Descriptor of a slot. A cell's address has bit 0 set when it is a list. */
+export const SLOT = {
+  presenceCell: 0,
+  exactTable: 4,
+  exactMask: 8,
+  exactCell: 12,
+  exactLongest: 16,
+  prefixTable: 20,
+  prefixMask: 24,
+  prefixCell: 28,
+  prefixLongest: 32,
+  /** Bit n is set when some prefix has n bytes. */
+  prefixLengths: 36,
+  suffixTable: 40,
+  suffixMask: 44,
+  suffixCell: 48,
+  suffixLongest: 52,
+  suffixLengths: 56,
+  globs: 60,
+  globCount: 64,
+  templates: 68,
+  templateCount: 72,
+  bytes: 76,
+} as const;
+
+/** Descriptor of a glob automaton. */
+export const GLOB = { cell: 0, start: 4, byteClasses: 8, classCount: 12, next: 16, classOfState: 20, bytes: 24 } as const;
+
+/** Descriptor of a template automaton; states and transitions below. */
+export const TEMPLATE = {
+  cell: 0,
+  start: 4,
+  segments: 8,
+  segmentMask: 12,
+  moves: 16,
+  moveMask: 20,
+  states: 24,
+  bytes: 28,
+} as const;
+export const TEMPLATE_STATE = { valid: 0, invalid: 4, empty: 8, classNumber: 12, bytes: 16 } as const;
+/** Entry of the transitions by literal; a segment of 0 marks a free one. Hashed as state * A ^ segment * B. */
+export const MOVE = { state: 0, segment: 4, next: 8, bytes: 12 } as const;
+export const MOVE_HASH = { state: 0x9e3779b1 | 0, segment: 0x85ebca6b | 0, fold: 13 } as const;
+
+/** A program: address of the index of DENY, of that of ALLOW, and whether there is any ALLOW policy. */
+export const PROGRAM = { deny: 0, allow: 4, hasAllow: 8, bytes: 12 } as const;
+/** An index: clauses that are always looked at, then `count` entries. */
+export const INDEX = { always: 0, count: 4, entries: 8 } as const;
+/** For each class of the cell, the address of a list of clauses. */
+export const ENTRY = { cell: 0, lists: 4, bytes: 8 } as const;
+/** A clause: its answer, the address after its checks, and the checks. A list of clauses is addresses, in order, ended by 0. */
+export const CLAUSE = { answer: 0, end: 4, checks: 8 } as const;
+/** A check: twice the number of its alternatives, plus 1 when it is negated; then the alternatives. */
+export const CHECK = { header: 0, alternatives: 4 } as const;
+/**
+ * An alternative: its cell, with bit 0 for a list and bit 1 for a bit set. Without bit 1 two words: lowest class and span. With it:
+ * address and number of classes.
+ */
+export const ALTERNATIVE = { cell: 0, low: 4, span: 8, bytes: 12 } as const;
+
+/** What `decide` gives back: (rule + 1) * 4 + effect; rule 0 for none. */
+export const EFFECT = { allow: 1, deny: 2, error: 3 } as const;
+/** No clause matched; larger than every answer. */
+export const NO_ANSWER = -1;
