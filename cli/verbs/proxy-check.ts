@@ -48,7 +48,7 @@ function summary({ policy, policyState }: Prepared, { inbound, outbound }: Proxy
   const listeners = `${inbound.length} inbound, ${outbound.length} outbound`;
   if (policyState === 'allow_all') return `${listeners}, everything allowed (allowAll)`;
   if (policy === null) return `${listeners}, no policies`;
-  return `${listeners}, ${policy.documents} policies of which ${policy.selected} select this workload, ${policy.revision}`;
+  return `${listeners}, ${policy.selected} of ${policy.documents} policies for this workload, ${policy.revision}`;
 }
 
 function* warnings({ policy, policyState }: Prepared, config: ProxyConfig): Generator<string> {

@@ -30,16 +30,17 @@ export function schemaFaults(
   error: z.ZodError,
   keysAt: (path: DocumentPath) => readonly string[],
 ): DocumentFault[] {
-  const faults: DocumentFault[] = [];
-  for (const issue of error.issues) {
+  const unknown = error.issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return [];
     const path = documentPath(issue.path);
-    if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) faults.push(unknownKey(file, document, path, key, keysAt(path)));
-    } else {
-      faults.push(wrongValue(file, document, path, issue.message));
-    }
-  }
-  return faults.toSorted((a, b) => a.line - b.line || a.column - b.column);
+    return issue.keys.map((key) => unknownKey(file, document, path, key, keysAt(path)));
+  });
+  // A setting is not missing when its key is there with a letter wrong.
+  const mistyped = new Set(unknown.map(({ meant }) => meant));
+  const wrong = error.issues
+    .filter((issue) => issue.code !== 'unrecognized_keys' && !mistyped.has(pathText(documentPath(issue.path))))
+    .map((issue) => wrongValue(file, document, documentPath(issue.path), issue.message));
+  return [...unknown.map(({ fault }) => fault), ...wrong].toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** A value as an error names it: short, and never the content of a list or map. */
@@ -70,15 +71,16 @@ function fixFor(value: unknown, wanted: string): string | null {
   return nearest === null || nearest === value ? null : `did you mean ${nearest}?`;
 }
 
+/** `meant` is the path of the setting that the key was probably meant to be. */
 function unknownKey(
   file: string,
   document: LocatedDocument,
   path: DocumentPath,
   key: string,
   known: readonly string[],
-): DocumentFault {
+): { fault: DocumentFault; meant: string | null } {
   const nearest = nearestName(key, known);
-  return {
+  const fault = {
     file,
     ...document.locateKey(path, key),
     code: 'PN0510',
@@ -86,6 +88,7 @@ function unknownKey(
     message: `found the unknown key ${describeValue(key)}, wanted ${known.length === 0 ? 'no further key' : oneOf(known)}`,
     fix: nearest === null ? null : `did you mean ${nearest}?`,
   };
+  return { fault, meant: nearest === null ? null : pathText([...path, nearest]) };
 }
 
 function valueAt(value: unknown, path: DocumentPath): unknown {

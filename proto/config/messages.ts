@@ -10,6 +10,7 @@ export const CONFIG_MESSAGES = {
   PN0511: 'A required setting is missing.',
   PN0512: 'A setting has a value that is not accepted.',
   PN0513: 'Two settings contradict each other.',
+  PN0520: 'The policies are valid, but the compiler cannot take them.',
 } as const;
 
 export type ConfigMessageCode = keyof typeof CONFIG_MESSAGES;

@@ -176,9 +176,10 @@ describe('readProxyConfig()', () => {
     {
       why: 'a mistyped key',
       edit: ['listen: 127.0.0.1:15016', 'lisen: 127.0.0.1:15016'],
-      at: '{ lisen',
-      code: 'PN0511',
-      message: 'no "listen"',
+      at: 'lisen',
+      code: 'PN0510',
+      message: 'unknown key "lisen"',
+      fix: 'did you mean listen?',
     },
     {
       why: 'swapped letters',

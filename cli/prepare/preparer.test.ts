@@ -1,0 +1,162 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import type { PrepareAnswer } from '#proto/prepare.ts';
+import { Preparer } from '#proxy/config/preparer.ts';
+
+const MODULE = join(import.meta.dirname, 'main.ts');
+
+describe('the preparer', () => {
+  const preparer = new Preparer(MODULE);
+  let folder = '';
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'postern-prepare-'));
+  });
+  beforeEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(join(folder, 'policies'), { recursive: true });
+  });
+  afterAll(() => {
+    preparer.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  const prepare = (policies: string): Promise<PrepareAnswer> => {
+    write('proxy.yaml', config(policies));
+    return preparer.prepare(join(folder, 'proxy.yaml'));
+  };
+
+  test('compiles the policies of a folder', async () => {
+    write('policies/a.yaml', policy('a'));
+    write('policies/b.yml', policy('b', 'other'));
+    write('policies/readme.md', '# not a policy');
+    const answer = await prepare('{ files: [policies] }');
+    expect(answer).toMatchObject({ configFaults: [], policyFaults: [], policyState: 'ok' });
+    expect(answer.policy).toMatchObject({ documents: 2, selected: 1, revision: expect.stringMatching(/^sha256:[0-9a-f]{64}$/u) });
+    expect(Buffer.from(answer.policy?.wasm.subarray(0, 4) ?? []).toString('latin1')).toBe('\0asm');
+    expect(answer.cpuMs).toBeGreaterThan(0);
+  });
+
+  test('names every file and folder that is to be watched', async () => {
+    mkdirSync(join(folder, 'policies/team'));
+    write('policies/team/a.yaml', policy('a'));
+    const { watched } = await prepare('{ files: [policies, later.yaml] }');
+    const names = ['proxy.yaml', 'policies', 'policies/team', 'policies/team/a.yaml', 'later.yaml'];
+    expect(watched).toEqual(names.map((name) => join(folder, name)));
+  });
+
+  test('reads a mounted ConfigMap once', async () => {
+    mkdirSync(join(folder, 'policies/..2026_11_24'));
+    write('policies/..2026_11_24/a.yaml', policy('a'));
+    symlinkSync('..2026_11_24', join(folder, 'policies/..data'));
+    symlinkSync('..data/a.yaml', join(folder, 'policies/a.yaml'));
+    const { policy: compiled, policyState } = await prepare('{ files: [policies] }');
+    expect(policyState).toBe('ok');
+    expect(compiled?.documents).toBe(1);
+  });
+
+  test('gives equal revisions for equal sets, whatever the files are called', async () => {
+    write('policies/a.yaml', policy('a'));
+    write('policies/b.yaml', policy('b'));
+    const first = await prepare('{ files: [policies] }');
+    unlinkSync(join(folder, 'policies/b.yaml'));
+    write('policies/a.yaml', `${policy('b')}---\n${policy('a')}`);
+    const second = await prepare('{ files: [policies] }');
+    expect(second.policy?.revision).toBe(first.policy?.revision);
+  });
+
+  test.each([
+    { why: 'no source', policies: '{}', state: 'missing' },
+    { why: 'an empty folder', policies: '{ files: [policies] }', state: 'missing' },
+    { why: 'an empty folder and allowEmpty', policies: '{ files: [policies], allowEmpty: true }', state: 'ok' },
+    { why: 'a lost mount', policies: '{ files: [gone] }', state: 'invalid' },
+    { why: 'a lost mount and allowEmpty', policies: '{ files: [gone], allowEmpty: true }', state: 'invalid' },
+    { why: 'allowAll', policies: '{ allowAll: true }', state: 'allow_all' },
+  ])('says $state for $why', async ({ policies, state }) => {
+    const answer = await prepare(policies);
+    expect(answer.policyState).toBe(state);
+    expect(answer.policy !== null).toBe(state === 'ok');
+    expect(answer.policyFaults.length > 0).toBe(state === 'invalid');
+  });
+
+  test('refuses the whole set for one invalid document, with its place', async () => {
+    write('policies/a.yaml', policy('a'));
+    write('policies/b.yaml', policy('b').replace('methods', 'metods'));
+    const answer = await prepare('{ files: [policies] }');
+    expect(answer).toMatchObject({ policy: null, policyState: 'invalid' });
+    expect(answer.config).not.toBeNull();
+    expect(answer.policyFaults[0]).toMatchObject({
+      file: join(folder, 'policies/b.yaml'),
+      line: 8,
+      fix: expect.stringContaining('methods'),
+    });
+  });
+
+  test('gives no policy beside a configuration that is at fault', async () => {
+    write('policies/a.yaml', policy('a'));
+    const answer = await prepare('{ files: [policies], allowAl: true }');
+    expect(answer).toMatchObject({ config: null, policy: null, policyState: 'invalid', watched: [join(folder, 'proxy.yaml')] });
+    expect(answer.configFaults).toMatchObject([{ line: 11, code: 'PN0510', fix: 'did you mean allowAll?' }]);
+  });
+
+  test('says of a file that is not there that it is not there', async () => {
+    const answer = await preparer.prepare(join(folder, 'nothing.yaml'));
+    expect(answer.configFaults).toMatchObject([{ line: 0, code: 'PN0501', message: expect.stringContaining('nothing there') }]);
+  });
+
+  test('answers questions in the order in which they came', async () => {
+    write('policies/a.yaml', policy('a'));
+    write('proxy.yaml', config('{ files: [policies] }'));
+    const file = join(folder, 'proxy.yaml');
+    const answers = await Promise.all(Array.from({ length: 5 }, () => preparer.prepare(file)));
+    expect(new Set(answers.map(({ policy: compiled }) => compiled?.revision)).size).toBe(1);
+    const ids = answers.map(({ id }) => id);
+    expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+  });
+});
+
+describe('the process of the preparer', () => {
+  test('ends when its parent lets go of it', async () => {
+    const child = fork(MODULE, [], { serialization: 'advanced', execArgv: [] });
+    await once(child, 'spawn');
+    child.send({ id: 1, file: '/nowhere/proxy.yaml' });
+    await once(child, 'message');
+    const exited = once(child, 'exit');
+    child.disconnect();
+    expect(await exited).toEqual([0, null]);
+  });
+});
+
+function config(policies: string): string {
+  return `apiVersion: postern.mesh/v1alpha1
+kind: Proxy
+metadata: { name: orders, namespace: shop, labels: { app: orders } }
+spec:
+  identity:
+    trustDomain: demo.mesh
+    files: { certificate: a.pem, key: a.key, bundles: { demo.mesh: ca.pem } }
+  inbound:
+    - listen: 127.0.0.1:0
+      forwardTo: 127.0.0.1:8080
+  policies: ${policies}
+`;
+}
+
+function policy(name: string, app = 'orders'): string {
+  return `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: shop }
+spec:
+  selector: { matchLabels: { app: ${app} } }
+  rules:
+    - from: [{ source: { principals: [demo.mesh/ns/shop/sa/web] } }]
+      to: [{ operation: { methods: [GET] } }]
+`;
+}
