@@ -100,7 +100,9 @@ function parseMessage(
   let end = bodyStart;
   let body = '';
   let trailers: Trailers | null = null;
-  if (head.framing === FRAMING.length) {
+  if (kind === 'request' && REQUEST.method === 'CONNECT') {
+    // What follows is a tunnel's, whatever the head says of a body (RFC 9110, section 9.3.6).
+  } else if (head.framing === FRAMING.length) {
     end = bodyStart + head.contentLength;
     if (end > bytes.length) return null;
     body = bytes.toString('base64', bodyStart, end);
