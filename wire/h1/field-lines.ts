@@ -57,6 +57,12 @@ export function parseFieldLines(
     }
     const nameEnd = index;
     if (byte !== COLON || nameEnd === nameStart) return nameFault(byte, nameEnd - nameStart, count);
+    const id = fieldId(bytes, nameStart, nameEnd);
+    const isFraming = head !== null && (id === FIELD.contentLength || id === FIELD.transferEncoding);
+    if (isFraming) {
+      const fault = framingFault(head, id);
+      if (fault < 0) return fault;
+    }
 
     if (++index >= limit) return 0;
     byte = bytes[index] ?? 0;
@@ -65,6 +71,7 @@ export function parseFieldLines(
       byte = bytes[index] ?? 0;
     }
     const valueStart = index;
+    if (isFraming && id === FIELD.contentLength && !isLengthSoFar(bytes, index, limit)) return FAULT.contentLength;
     while (TEXT[byte] === 1) {
       if (++index >= limit) return 0;
       byte = bytes[index] ?? 0;
@@ -76,7 +83,6 @@ export function parseFieldLines(
     while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1] ?? 0)) valueEnd--;
     index += 2;
 
-    const id = fieldId(bytes, nameStart, nameEnd);
     const entry = count << 2;
     ranges[entry] = nameStart;
     ranges[entry + 1] = nameEnd;
@@ -117,13 +123,8 @@ function judgeField(
 ): number {
   switch (id) {
     case FIELD.contentLength:
-      if (head.framing !== FRAMING.none) {
-        return head.framing === FRAMING.length ? FAULT.contentLength : FAULT.framingConflict;
-      }
       return contentLength(bytes, start, end, head);
     case FIELD.transferEncoding:
-      if (head.framing === FRAMING.length) return FAULT.framingConflict;
-      if (head.framing === FRAMING.chunked || head.minor === 0) return FAULT.transferEncoding;
       if (!equalsName(bytes, start, end, CHUNKED)) return codingFault(bytes, start, end);
       head.framing = FRAMING.chunked;
       return 0;
@@ -144,14 +145,33 @@ function judgeField(
   }
 }
 
+/** A second field that frames the message is a fault before its value is read, and so is a coding in HTTP/1.0. */
+function framingFault(head: MessageHead, id: number): number {
+  if (id === FIELD.contentLength) {
+    if (head.framing === FRAMING.none) return 0;
+    return head.framing === FRAMING.length ? FAULT.contentLength : FAULT.framingConflict;
+  }
+  if (head.framing === FRAMING.length) return FAULT.framingConflict;
+  return head.framing === FRAMING.chunked || head.minor === 0 ? FAULT.transferEncoding : 0;
+}
+
+/** Whether what is there of a length may still become one: digits, then blanks. The end of the line is judged elsewhere. */
+function isLengthSoFar(bytes: Buffer, start: number, limit: number): boolean {
+  let index = start;
+  while (index < limit && isDigit(bytes[index] ?? 0)) index++;
+  if (index - start > MAX_LENGTH_DIGITS) return false;
+  while (index < limit && isBlank(bytes[index] ?? 0)) index++;
+  return index >= limit || bytes[index] === CR || bytes[index] === LF;
+}
+
 /** Digits only, and no more than a double can count exactly. */
 function contentLength(bytes: Buffer, start: number, end: number, head: MessageHead): number {
   if (start === end || end - start > MAX_LENGTH_DIGITS) return FAULT.contentLength;
   let value = 0;
   for (let index = start; index < end; index++) {
-    const digit = (bytes[index] ?? 0) - 48;
-    if (digit < 0 || digit > 9) return FAULT.contentLength;
-    value = value * 10 + digit;
+    const byte = bytes[index] ?? 0;
+    if (!isDigit(byte)) return FAULT.contentLength;
+    value = value * 10 + byte - 48;
   }
   head.framing = FRAMING.length;
   head.contentLength = value;
@@ -200,6 +220,10 @@ function applyConnection(head: MessageHead, options: number): void {
   head.hasConnectionOptions = (options & OPTION.other) !== 0;
   if ((options & OPTION.close) !== 0) head.isPersistent = false;
   else head.isPersistent = head.minor === 1 || (options & OPTION.keepAlive) !== 0;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 48 && byte <= 57;
 }
 
 function isBlank(byte: number): boolean {
