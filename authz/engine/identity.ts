@@ -56,13 +56,16 @@ function anyNamespaces(path: string): readonly string[] {
   return [...found];
 }
 
-/** Every pair of a segment after `ns` and a segment after a later `sa`. */
+/** Every pair NS, SA for which `spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?` matches. */
 function anyAccounts(segments: readonly string[]): readonly string[] {
   const found = new Set<string>();
+  const isFilled = (start: number, end: number): boolean => segments.slice(start, end).join('/') !== '';
   for (let ns = 1; ns < segments.length; ns++) {
-    if (segments[ns] !== 'ns') continue;
+    if (segments[ns] !== 'ns' || !isFilled(0, ns)) continue;
     for (let sa = ns + 2; sa + 1 < segments.length; sa++) {
-      if (segments[sa] === 'sa') found.add(`${segments[ns + 1] ?? ''}/${segments[sa + 1] ?? ''}`);
+      if (segments[sa] !== 'sa' || (sa > ns + 2 && !isFilled(ns + 2, sa))) continue;
+      if (sa + 2 < segments.length && !isFilled(sa + 2, segments.length)) continue;
+      found.add(`${segments[ns + 1] ?? ''}/${segments[sa + 1] ?? ''}`);
     }
   }
   return [...found];

@@ -311,7 +311,7 @@ function bytes(text: string): string {
 
 function withoutRootDot(host: string): string {
   const isPrefix = host.endsWith('*') && !host.startsWith('*');
-  if (isPrefix || host === '*') return host;
+  if (isPrefix || host === '*' || host === '*.' || host === '.') return host;
   if (host.endsWith('.')) return host.slice(0, -1);
   const colon = host.lastIndexOf(':');
   const isPort = colon > 0 && [...host.slice(colon + 1)].every((digit) => digit >= '0' && digit <= '9');

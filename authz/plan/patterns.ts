@@ -36,7 +36,7 @@ export function stringPattern(value: string, star: 'present' | 'filled'): Patter
 /** Compared without case, against a host that has lost one trailing dot. */
 export function hostPattern(value: string): Pattern {
   const pattern = stringPattern(value.toLowerCase(), 'present');
-  if (pattern.form !== 'exact' && pattern.form !== 'suffix') return pattern;
+  if ((pattern.form !== 'exact' && pattern.form !== 'suffix') || pattern.text === '.') return pattern;
   return { ...pattern, text: pattern.text.replace(/\.(?=$|:[0-9]*$)/, '') };
 }
 
