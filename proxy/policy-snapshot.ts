@@ -1,5 +1,5 @@
 /** From a preparer's answer to the policy in force. Whatever is not a good policy denies everything. */
-import { allowAll, denyAll } from '#authz/engine/constant.ts';
+import { allowAll, denyAll } from '#authz/engine/decisions.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import type { PrepareAnswer } from '#proto/prepare.ts';
 import type { PolicySnapshot } from './snapshot.ts';
