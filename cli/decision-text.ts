@@ -1,7 +1,8 @@
 /** Decisions and codes as a person reads them on a terminal. */
+import type { Explanation } from '#authz/engine/explain.ts';
+
 import type { CodeDoc } from './code-docs.ts';
 import { codeDocs } from './code-docs.ts';
-import type { NearestMiss } from './nearest-miss.ts';
 import type { LoggedDecision, RecordedDecision } from './recorded-decision.ts';
 import { printable } from './table.ts';
 
@@ -11,7 +12,7 @@ export function codeText({ code, kind, what, docs }: CodeDoc): string {
 }
 
 /** A decision with everything that it was made from. */
-export function recordedText({ id, at, decision, input }: RecordedDecision, nearest: NearestMiss | null): string {
+export function recordedText({ id, at, decision, input }: RecordedDecision, explanation: Explanation | null): string {
   const { connection, request } = input;
   const operation = request === null ? 'a TCP connection' : `${request.method} ${request.path} on ${request.authority}`;
   const from = `${connection.principal ?? 'nobody (no verified identity)'}, address ${connection.remoteIp}`;
@@ -23,9 +24,19 @@ export function recordedText({ id, at, decision, input }: RecordedDecision, near
     ['code', withMeaning(decision.code)],
     ['policy', decision.policy],
     ['rule', decision.rule],
-    ['nearest', nearest === null ? null : nearest.text],
+    ...whyRows(explanation),
     ['revision', decision.revision],
   ]);
+}
+
+/** The rule that decided, or the one that came nearest and each thing that it missed. */
+function whyRows(explanation: Explanation | null): Row[] {
+  if (explanation === null) return [];
+  const { matched, nearest } = explanation;
+  if (matched !== null) return [['at', `${matched.position.file}:${matched.position.line}`]];
+  if (nearest === null) return [['why', explanation.text]];
+  const misses = nearest.misses.map(({ text }): Row => ['nearest', `${nearest.policy}#${nearest.rule}: ${text}`]);
+  return [...misses, ['at', `${nearest.position.file}:${nearest.position.line}`]];
 }
 
 /** A decision as the access log has it: without the model, so without its nearest miss. */

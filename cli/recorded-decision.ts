@@ -41,6 +41,17 @@ export const recordedSchema = z.object({
 
 export type RecordedDecision = z.output<typeof recordedSchema>;
 
+/** The same with the values of fields that carry credentials put out of sight: it goes to a terminal, a ticket, a chat. */
+export function withoutSecrets(recorded: RecordedDecision): RecordedDecision {
+  const { connection, request } = recorded.input;
+  if (request === null) return recorded;
+  const headers = request.headers.map(([name, value]): [string, string] => [
+    name,
+    SECRET_FIELDS.has(name) ? '(not shown)' : value,
+  ]);
+  return { ...recorded, input: { connection, request: { ...request, headers } } };
+}
+
 /** What a line of the access log holds of it: no headers and no model. */
 export const loggedSchema = z.object({
   decision_id: z.string(),
@@ -85,3 +96,12 @@ function parseLine(line: string): unknown {
     return null;
   }
 }
+
+const SECRET_FIELDS = new Set([
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'x-api-key',
+  'x-auth-token',
+  'x-amz-security-token',
+]);

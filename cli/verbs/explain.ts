@@ -10,9 +10,9 @@ import { codeDocs, nearestCode } from '../code-docs.ts';
 import { codeText, loggedText, recordedText } from '../decision-text.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import type { ExitStatus } from '../exit.ts';
+import { explainRecorded } from '../explain-recorded.ts';
 import { reasonOf } from '../file-error.ts';
-import { nearestMiss } from '../nearest-miss.ts';
-import { findLogged, recordedSchema } from '../recorded-decision.ts';
+import { findLogged, recordedSchema, withoutSecrets } from '../recorded-decision.ts';
 import type { LoggedDecision, RecordedDecision } from '../recorded-decision.ts';
 import type { VerbStreams } from './verb.ts';
 
@@ -44,9 +44,13 @@ export async function explain(options: ExplainOptions, io: VerbStreams): Promise
   const place = findSidecar(options);
   const { recorded, trouble } = await askRing(place, id);
   if (recorded !== null) {
-    const nearest = nearestMiss(recorded);
-    const { model: _, ...shown } = recorded;
-    io.stdout.write(output === 'json' ? `${JSON.stringify({ ...shown, nearest }, null, 2)}\n` : recordedText(recorded, nearest));
+    const explanation = explainRecorded(recorded);
+    const { model: _, ...shown } = withoutSecrets(recorded);
+    io.stdout.write(
+      output === 'json'
+        ? `${JSON.stringify({ ...shown, explanation }, null, 2)}\n`
+        : recordedText(withoutSecrets(recorded), explanation),
+    );
     return EXIT.ok;
   }
   const logged = options.log === undefined ? await askOwnLog(place, id) : await askLog(options.log, id);

@@ -9,6 +9,9 @@ import { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
+import { compilePolicies } from '#authz/plan/compile.ts';
+import { readPolicies } from '#authz/policy/read.ts';
+
 import { run } from '../main.ts';
 
 let folder = '';
@@ -44,10 +47,25 @@ describe('postern explain', () => {
       '  from:     spiffe://demo.mesh/ns/shop/sa/web, address 10.1.2.3',
       '  to:       port 8080',
       '  header:   x-tenant: a\\u001b[2Jb',
+      '  header:   authorization: (not shown)',
       '  code:     denied_no_match: ALLOW policies select the workload and no rule of theirs matched.',
       '  revision: sha256:00',
       '',
     ]);
+  });
+
+  test('tells the nearest miss from the model that decided', async () => {
+    const { stdout } = await postern('explain', 'k3f9-2b', '--admin', socket);
+    expect(stdout).toContain('  nearest:  shop/orders#write: `from` does not include spiffe://demo.mesh/ns/shop/sa/web\n');
+    expect(stdout).toContain('  at:       orders.yaml:11\n');
+    const { stdout: asJson } = await postern('explain', 'k3f9-2b', '--admin', socket, '-o', 'json');
+    expect(JSON.parse(asJson)).toMatchObject({ explanation: { nearest: { policy: 'shop/orders', rule: 'write' } } });
+  });
+
+  test('tells the rule that denied, and where it stands', async () => {
+    const { stdout } = await postern('explain', 'k3f9-2c', '--admin', socket);
+    expect(stdout).toContain('  policy:   shop/no-admin\n');
+    expect(stdout).toContain('  at:       orders.yaml:22\n');
   });
 
   test('gives the same as JSON, without the model', async () => {
@@ -59,6 +77,7 @@ describe('postern explain', () => {
       input: { request: { method: 'DELETE' } },
     });
     expect(answer).not.toHaveProperty('model');
+    expect(stdout).not.toContain('s3cret');
   });
 
   test('falls back on the access log when the sidecar has forgotten it', async () => {
@@ -138,6 +157,68 @@ async function postern(...args: string[]) {
   return { status, ...written };
 }
 
+function decided(id: string, path: string, decision: object, model: string | null): object {
+  return {
+    id,
+    at: '2026-11-24T11:40:00.123Z',
+    decision: { effect: 'deny', revision: 'sha256:00', ...decision },
+    input: {
+      connection: {
+        principal: 'spiffe://demo.mesh/ns/shop/sa/web',
+        sourceIp: '10.1.2.3',
+        remoteIp: '10.1.2.3',
+        destinationIp: '10.1.2.4',
+        destinationPort: 8080,
+        sni: null,
+        tls: true,
+        protocol: 'http',
+      },
+      request: {
+        method: 'DELETE',
+        authority: 'orders.shop',
+        path,
+        headers: [
+          ['x-tenant', 'a\u001b[2Jb'],
+          ['authorization', 'Bearer s3cret'],
+        ],
+      },
+    },
+    model,
+  };
+}
+
+const POLICIES = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: orders
+  namespace: shop
+  annotations: { postern.mesh/rule-names: "read,write" }
+spec:
+  rules:
+    - from: [{ source: { principals: [demo.mesh/ns/shop/sa/web] } }]
+      to: [{ operation: { methods: [GET] } }]
+    - from: [{ source: { principals: [demo.mesh/ns/shop/sa/checkout] } }]
+      to: [{ operation: { methods: [DELETE] } }]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: no-admin
+  namespace: shop
+spec:
+  action: DENY
+  rules:
+    - to: [{ operation: { paths: [/admin] } }]
+`;
+
+const MODEL = Buffer.from(
+  compilePolicies(
+    readPolicies(POLICIES, 'orders.yaml').policies,
+    { namespace: 'shop', labels: {}, serviceAccount: null },
+    { rootNamespace: 'istio-system', trustDomain: 'demo.mesh', trustDomainAliases: [] },
+  ).model,
+).toString('base64');
+
 const ANSWERS: Readonly<Record<string, unknown>> = {
   '/config': {
     namespace: 'shop',
@@ -179,25 +260,9 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
       isIdle: false,
     },
   ],
-  '/decisions/k3f9-1a': {
-    id: 'k3f9-1a',
-    at: '2026-11-24T11:40:00.123Z',
-    decision: { effect: 'deny', code: 'denied_no_match', policy: null, rule: null, revision: 'sha256:00' },
-    input: {
-      connection: {
-        principal: 'spiffe://demo.mesh/ns/shop/sa/web',
-        sourceIp: '10.1.2.3',
-        remoteIp: '10.1.2.3',
-        destinationIp: '10.1.2.4',
-        destinationPort: 8080,
-        sni: null,
-        tls: true,
-        protocol: 'http',
-      },
-      request: { method: 'DELETE', authority: 'orders.shop', path: '/orders/17', headers: [['x-tenant', 'a\u001b[2Jb']] },
-    },
-    model: null,
-  },
+  '/decisions/k3f9-1a': decided('k3f9-1a', '/orders/17', { code: 'denied_no_match', policy: null, rule: null }, null),
+  '/decisions/k3f9-2b': decided('k3f9-2b', '/orders/17', { code: 'denied_no_match', policy: null, rule: null }, MODEL),
+  '/decisions/k3f9-2c': decided('k3f9-2c', '/admin', { code: 'denied_by_rule', policy: 'shop/no-admin', rule: '0' }, MODEL),
   '/decisions/k3f9-odd': { id: 'k3f9-odd' },
 };
 
