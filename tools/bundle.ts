@@ -4,10 +4,12 @@
  *
  *     node tools/bundle.ts               writes dist/, minified
  *     node tools/bundle.ts --no-minify   the same, readable
+ *     node tools/bundle.ts --dir DIR     writes them there
  *     node tools/bundle.ts --check       builds in memory only
  */
 import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { build, type OutputChunk, type RolldownOutput } from 'rolldown';
 
@@ -23,14 +25,18 @@ interface Reach {
 const ROOT = join(import.meta.dirname, '..');
 const ENTRIES: Readonly<Record<string, string>> = { cli: 'cli/main.ts', proxy: 'proxy/main.ts', prepare: 'cli/prepare/main.ts' };
 
-const isCheck = process.argv.includes('--check');
+const { values: options } = parseArgs({
+  allowNegative: true,
+  options: { check: { type: 'boolean', default: false }, minify: { type: 'boolean', default: true }, dir: { type: 'string' } },
+});
+const dir = resolve(options.dir ?? join(ROOT, 'dist'));
 const missing = Object.values(ENTRIES).filter((entry) => !existsSync(join(ROOT, entry)));
 if (missing.length > 0) {
   console.error(`Cannot bundle "${missing.join(', ')}": no such file`);
   process.exit(1);
 }
 
-if (!isCheck) rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
+if (!options.check) rmSync(dir, { recursive: true, force: true });
 const { output } = await buildAll().catch((error: unknown) => {
   console.error(`Cannot bundle: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
@@ -61,11 +67,11 @@ function buildAll(): Promise<RolldownOutput> {
     cwd: ROOT,
     input: ENTRIES,
     platform: 'node',
-    write: !isCheck,
+    write: !options.check,
     output: {
-      dir: 'dist',
+      dir,
       format: 'esm',
-      minify: !process.argv.includes('--no-minify'),
+      minify: options.minify,
       entryFileNames: '[name].js',
       // All in one folder, so that `./prepare.js` means the same from every chunk.
       chunkFileNames: '[name]-[hash].js',

@@ -1,0 +1,47 @@
+/** The bundles, laid out as in an image: without sources and without node_modules. */
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { runProcess } from '#test/support/processes.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const image = mkdtempSync(join(tmpdir(), 'postern-image-'));
+const postern = join(image, 'bin/postern.js');
+
+beforeAll(async () => {
+  for (const part of ['bin', 'package.json']) cpSync(join(ROOT, part), join(image, part), { recursive: true });
+  const built = await runProcess(process.execPath, [join(ROOT, 'tools/bundle.ts'), '--dir', join(image, 'dist')], {
+    timeoutMs: 60_000,
+  });
+  if (built.code !== 0) throw new Error(built.stderr);
+}, 60_000);
+
+afterAll(() => rmSync(image, { recursive: true }));
+
+test('the bundle knows its version', async () => {
+  expect(await runProcess(process.execPath, [postern, 'version', '--short'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
+});
+
+test('the bundle runs by a link, as an installed command does', async () => {
+  symlinkSync(postern, join(image, 'postern'));
+  expect(await runProcess(process.execPath, [join(image, 'postern'), 'version', '--short'])).toMatchObject({
+    code: 0,
+    stdout: '0.1.0\n',
+  });
+});
+
+test('the bundle answers questions', async () => {
+  const input = '{"id":1,"in":"spiffe://a.test/x"}\n';
+  const { code, stdout } = await runProcess(process.execPath, [postern, 'identity', 'parse'], { input });
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ id: 1, ok: true, trustDomain: 'a.test', path: '/x' });
+});
+
+test('the data process of the bundle finds its preparer', async () => {
+  const { code, stderr } = await runProcess(process.execPath, [postern, 'proxy', '-c', join(image, 'none.yaml')]);
+  expect(stderr).toContain('none.yaml');
+  expect(code).toBe(78);
+});
