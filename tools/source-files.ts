@@ -27,7 +27,7 @@ function faultsOf(path: string, text: string): readonly string[] {
 }
 
 const MOST_LINES = 400;
-const PATTERNS = ['{base,wire,authz,certs,proto,proxy,control,cli,test,bench,tools}/**/*.ts', 'bin/*.js', '*.ts'];
+const PATTERNS = ['{base,wire,authz,certs,proto,proxy,control,cli,test,bench,tools}/**/*.ts', '{bin,cli}/**/*.js', '*.ts'];
 const EXCLUDED = /(^|[/\\])(node_modules|generated)$/;
 const CASES = /\.cases\.ts$|[/\\]cases[/\\]/;
 const HEADER = /^(#!.*\n)?\/\*\*/;
