@@ -30,6 +30,7 @@ export const SVID_REFUSALS = {
   id_query: 'SPIFFE-ID 2',
   id_fragment: 'SPIFFE-ID 2',
   path_missing: 'X509-SVID 3.1',
+  san_not_critical: 'X509-SVID 3.1',
   leaf_is_ca: 'X509-SVID 4.1',
   leaf_name_constraints: 'X509-SVID 4.2',
   key_usage_missing: 'X509-SVID 4.3',

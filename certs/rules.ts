@@ -22,6 +22,10 @@ export function leafIdentity(leaf: Certificate): SpiffeId | SvidRefusal {
   if (parsed.id.path === '')
     return refuse('path_missing', `the leaf's SPIFFE ID ${shown(uri)} is a trust domain's, without a path`);
 
+  if (!leaf.extensions.isAltNameCritical && isEmptyName(leaf.subject)) {
+    return refuse('san_not_critical', 'the leaf has no subject, and its alternative names are not marked critical');
+  }
+
   if (basicConstraints?.isCa === true) return refuse('leaf_is_ca', 'the leaf is a certificate authority (cA is set)');
   if (nameConstraints !== null)
     return refuse('leaf_name_constraints', 'the leaf has name constraints, which are for signers only');
@@ -147,6 +151,11 @@ function uriHost(uri: string): string | null {
   const slash = uri.indexOf('/', start + 3);
   const host = uri.slice(start + 3, slash < 0 ? uri.length : slash);
   return PLAIN_HOST.test(host) ? host.toLowerCase() : null;
+}
+
+/** An empty SEQUENCE: tag and length are all there is. */
+function isEmptyName(name: Buffer): boolean {
+  return name.length === 2;
 }
 
 function hasValidSerial(certificate: Certificate): boolean {

@@ -15,7 +15,11 @@ describe('VerifyCache', () => {
     const cache = new VerifyCache();
     const chain = issue('web');
     const first = cache.verify(chain, bundles, atMs);
-    const second = cache.verify(chain.map((der) => Buffer.from(der)), bundles, atMs + 1000);
+    const second = cache.verify(
+      chain.map((der) => Buffer.from(der)),
+      bundles,
+      atMs + 1000,
+    );
     expect(first.ok && second.ok && first.identity === second.identity).toBe(true);
     expect(cache.counts).toEqual({ hits: 1, misses: 1, evictions: 0 });
   });

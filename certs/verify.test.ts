@@ -92,6 +92,19 @@ describe('verifySvid()', () => {
       overrides: swap(write.keyUsage(KEY_USAGE.digitalSignature | KEY_USAGE.keyEncipherment)),
       want: true,
     },
+    {
+      why: 'no subject and names that are not critical',
+      overrides: swap(write.subjectAltName([ID], [], false)),
+      want: 'san_not_critical',
+    },
+    {
+      why: 'a subject and names that are not critical',
+      overrides: (fields) => ({
+        ...swap(write.subjectAltName([ID], [], false))(fields),
+        subject: write.nameDer([['2.5.4.3', 'web']]),
+      }),
+      want: true,
+    },
     { why: 'name constraints', overrides: add(write.nameConstraints(['a.test'], [])), want: 'leaf_name_constraints' },
     { why: 'an extension that is there twice', overrides: add(write.basicConstraints(false)), want: 'certificate_malformed' },
     { why: 'an unknown extension that is not critical', overrides: add(unknown(false)), want: true },
