@@ -79,6 +79,8 @@ export function parseResponseHead(
   const after = parseFieldLines(bytes, index, limit, head.fields, maxFields, head, null);
   if (after === 0) return incomplete(start, end, limits.headBytes);
   if (after < 0) return after;
+  // An interim response that is to be the last one is no response at all (RFC 9110, section 15.2).
+  if (status < 200 && status !== 101 && !head.isPersistent) return FAULT.status;
   head.end = after;
   settleFraming(head, status, requestMethod);
   return after;
