@@ -124,13 +124,17 @@ export class FieldReader {
     return this.path === '' ? name : `${this.path}.${name}`;
   }
 
-  finish(): void {
+  /** Whether every field was known. */
+  finish(): boolean {
+    let isWhole = true;
     for (const { key, keyPosition } of this.#map.entries) {
       if (this.#known.includes(key)) continue;
+      isWhole = false;
       const near = nearestName(key, this.#known);
       const fix = near === null ? `Remove it; known here: ${this.#known.join(', ')}` : `Did you mean ${near}`;
       this.#faults.add('PN0201', keyPosition, this.at(key), `Cannot read "${key}": no such field here`, fix);
     }
+    return isWhole;
   }
 
   #text(node: YamlNode, path: string): string | null {

@@ -270,8 +270,9 @@ class SpecReader {
     const pairs = names.map(
       (name) => [name, reader.texts(name, (text, at, path) => this.#check(checks[name], text, at, path))] as const,
     );
-    reader.finish();
-    if (pairs.every(([, values]) => values.length === 0)) {
+    // An unknown or faulty field was meant to be one of these: one fault is enough.
+    const isWhole = reader.finish();
+    if (isWhole && names.every((name) => !reader.has(name))) {
       this.#faults.add(
         'PN0203',
         reader.position,
@@ -294,8 +295,8 @@ class SpecReader {
     const valueCheck = typeof check === 'function' ? check : checkNothing;
     const values = reader.texts('values', (text, at, path) => this.#check(valueCheck, text, at, path));
     const notValues = reader.texts('notValues', (text, at, path) => this.#check(valueCheck, text, at, path));
-    reader.finish();
-    if (values.length === 0 && notValues.length === 0) {
+    const isWhole = reader.finish();
+    if (isWhole && !reader.has('values') && !reader.has('notValues')) {
       this.#faults.add('PN0204', reader.position, reader.path, 'Cannot read the condition: it has neither values nor notValues');
     }
     return key === null ? null : { key, values, notValues };
