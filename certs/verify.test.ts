@@ -117,6 +117,7 @@ describe('verifySvid()', () => {
     { why: 'a key on secp256k1', overrides: () => ({ publicKey: ec('secp256k1') }), want: 'weak_key' },
     { why: 'a key on P-384', overrides: () => ({ publicKey: ec('P-384') }), want: true },
     { why: 'an Ed25519 key', overrides: () => ({ publicKey: generateKeyPairSync('ed25519').publicKey }), want: true },
+    { why: 'the version 1', overrides: () => ({ version: 1 }), want: 'version' },
     { why: 'an X25519 key', overrides: () => ({ publicKey: generateKeyPairSync('x25519').publicKey }), want: 'weak_key' },
     { why: "another's signature", overrides: () => ({ signer: foreign.key }), want: 'signature' },
   ])('judges a leaf with $why', ({ overrides, want }) => {
@@ -137,6 +138,8 @@ describe('verifySvid()', () => {
     { why: 'an end in the past', overrides: () => ({ notAfterMs: atMs - 1000 }), want: 'issuer_expired' },
     { why: 'a beginning in the future', overrides: () => ({ notBeforeMs: atMs + 1000 }), want: 'issuer_not_yet_valid' },
     { why: 'the serial number 0', overrides: () => ({ serial: Buffer.from([0]) }), want: 'issuer_serial' },
+    { why: 'the version 1', overrides: () => ({ version: 1 }), want: 'issuer_version' },
+    { why: 'an RSA key of 1024 bits', overrides: () => ({ publicKey: rsa(1024) }), want: 'issuer_weak_key' },
     { why: "the domain's SPIFFE ID", overrides: names('spiffe://a.test'), want: true },
     { why: "the domain's SPIFFE ID with a slash", overrides: names('spiffe://a.test/'), want: true },
     { why: 'a SPIFFE ID with a path', overrides: names('spiffe://a.test/ca'), want: 'issuer_id' },
@@ -168,6 +171,18 @@ describe('verifySvid()', () => {
   ])('judges an anchor with $why', ({ overrides, want }) => {
     const anchor = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS, overrides });
     expect(verdict(verifySvid(leaf(below(anchor)).chain, bundlesOf(anchor), { atMs }))).toBe(want);
+  });
+
+  test.each([
+    { which: 'leaf', index: 0, want: 'weak_signature' },
+    { which: 'intermediate', index: 1, want: 'issuer_weak_signature' },
+  ])('refuses SHA-224 in the signature of the $which', ({ index, want }) => {
+    // ecdsa-with-SHA256 and ecdsa-with-SHA224 differ in the last byte of their OID, which stands in two places.
+    const [sha256, sha224] = [Buffer.from('06082a8648ce3d040302', 'hex'), Buffer.from('06082a8648ce3d040301', 'hex')];
+    const chain = leaf(below(root)).chain.map((der) => Buffer.from(der));
+    const bent = chain[index] ?? Buffer.alloc(0);
+    for (let at = bent.indexOf(sha256); at >= 0; at = bent.indexOf(sha256)) sha224.copy(bent, at);
+    expect(verdict(verifySvid(chain, bundles, { atMs }))).toBe(want);
   });
 
   test.each([

@@ -21,7 +21,6 @@ export const TAG = {
   ia5String: 0x16,
   utcTime: 0x17,
   generalizedTime: 0x18,
-  enumerated: 0x0a,
   sequence: 0x30,
   set: 0x31,
 } as const;

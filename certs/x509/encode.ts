@@ -34,10 +34,6 @@ export function integer(value: number | Buffer): Element {
   return asn1.create(UNIVERSAL, asn1.Type.INTEGER, false, contents);
 }
 
-export function enumerated(value: number): Element {
-  return asn1.create(UNIVERSAL, asn1.Type.ENUMERATED, false, String.fromCharCode(value));
-}
-
 export function objectId(dotted: string): Element {
   return asn1.create(UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(dotted).getBytes());
 }
