@@ -1,0 +1,50 @@
+/** The policies of the demo, in Istio's grammar, and the edits that the story makes to that of orders. */
+import { NAMESPACE, TRUST_DOMAIN } from './topology.ts';
+import type { WorkloadName } from './topology.ts';
+
+/** Orders as it begins: web reads, checkout alone writes. */
+export function ordersPolicy(writers: readonly string[] = ['checkout']): string {
+  return policy('orders', 'read, write', [
+    ...rule(['web'], 'GET', ['/orders/{*}', '/orders/{*}/invoice']),
+    ...rule(writers, 'DELETE', ['/orders/{*}']),
+  ]);
+}
+
+/** The same with a slip of the pen in it, and where that stands. */
+export function brokenOrdersPolicy(): { readonly text: string; readonly line: number; readonly column: number } {
+  const text = ordersPolicy(['checkout', 'web']).replace('methods: ["DELETE"]', 'metods: ["DELETE"]');
+  const before = text.slice(0, text.indexOf('metods')).split('\n');
+  return { text, line: before.length, column: (before.at(-1) ?? '').length + 1 };
+}
+
+export function policyFor(workload: WorkloadName): string {
+  if (workload === 'orders') return ordersPolicy();
+  if (workload === 'ledger') return policy('ledger', 'read', rule(['orders'], 'GET', ['/accounts/{*}']));
+  // An ALLOW without rules lets nobody in.
+  return policy(workload, null, []);
+}
+
+function policy(app: string, ruleNames: string | null, rules: readonly string[]): string {
+  return `${[
+    'apiVersion: security.istio.io/v1',
+    'kind: AuthorizationPolicy',
+    'metadata:',
+    `  name: ${app}`,
+    `  namespace: ${NAMESPACE}`,
+    ...(ruleNames === null ? [] : ['  annotations:', `    postern.mesh/rule-names: "${ruleNames}"`]),
+    'spec:',
+    `  selector: { matchLabels: { app: ${app} } }`,
+    '  action: ALLOW',
+    ...(rules.length === 0 ? ['  rules: []'] : ['  rules:', ...rules]),
+  ].join('\n')}\n`;
+}
+
+function rule(callers: readonly string[], method: string, paths: readonly string[]): string[] {
+  const principals = callers.map((name) => `"${TRUST_DOMAIN}/ns/${NAMESPACE}/sa/${name}"`).join(', ');
+  return [
+    '    - from:',
+    `        - source: { principals: [${principals}] }`,
+    '      to:',
+    `        - operation: { methods: ["${method}"], paths: [${paths.map((path) => `"${path}"`).join(', ')}] }`,
+  ];
+}

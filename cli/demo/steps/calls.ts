@@ -1,0 +1,116 @@
+/** Calls through the mesh: one that may pass, a forged identity, one that may not and why, and an intruder's. */
+import { z } from 'zod';
+
+import { findLine } from '../access-log.ts';
+import { call } from '../call.ts';
+import { postern } from '../command.ts';
+import type { Mesh } from '../mesh.ts';
+import type { Story } from '../story.ts';
+import { filesOf, spiffeIdOf } from '../topology.ts';
+
+export async function calls(mesh: Mesh, story: Story): Promise<void> {
+  await allowed(mesh, story);
+  await forged(mesh, story);
+  await twoHops(mesh, story);
+  await denied(mesh, story);
+  await intruder(mesh, story);
+}
+
+async function allowed(mesh: Mesh, story: Story): Promise<void> {
+  const { status, body } = await call(mesh.workloads.web.appPort, 'GET', '/orders/17');
+  const caller = callerIn(body);
+  story.fact({
+    text: `web GET /orders/17 -> ${status}; orders was handed the caller's identity: ${caller}`,
+    isTrue: status === 200 && caller === spiffeIdOf('web'),
+    wanted: `200, ${spiffeIdOf('web')}`,
+    seen: `${status}, ${caller}: ${body.slice(0, 400)}`,
+  });
+}
+
+async function forged(mesh: Mesh, story: Story): Promise<void> {
+  const claim = spiffeIdOf('admin');
+  const { status, body } = await call(mesh.workloads.web.appPort, 'GET', '/orders/17', {
+    'x-forwarded-client-cert': `URI=${claim}`,
+  });
+  const received = status === 200 ? ordersSchema.parse(JSON.parse(body)).received : [];
+  const fields = received.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'x-forwarded-client-cert').length;
+  const hasArrived = body.includes(claim);
+  story.fact({
+    text: `the same with a forged x-forwarded-client-cert (…/sa/admin) -> ${status}; it ${hasArrived ? 'arrived' : 'never arrived'}: orders got ${fields} such field, ${callerIn(body)}`,
+    isTrue: status === 200 && !hasArrived && fields === 1 && callerIn(body) === spiffeIdOf('web'),
+    wanted: `200, one x-forwarded-client-cert with ${spiffeIdOf('web')}`,
+    seen: `${status}, ${body.slice(0, 600)}`,
+  });
+}
+
+async function twoHops(mesh: Mesh, story: Story): Promise<void> {
+  const { status, body } = await call(mesh.workloads.web.appPort, 'GET', '/orders/17/invoice');
+  const answer = invoiceSchema.safeParse(parsed(body));
+  const callers = answer.success ? [answer.data.caller, answer.data.ledgerSays].map(callerIn) : [];
+  story.fact({
+    text: `web GET /orders/17/invoice -> ${status}, over two hops: orders was called by ${short(callers[0])}, ledger by ${short(callers[1])}`,
+    isTrue: status === 200 && callers.join() === [spiffeIdOf('web'), spiffeIdOf('orders')].join(),
+    wanted: `200, called by ${spiffeIdOf('web')} and ${spiffeIdOf('orders')}`,
+    seen: `${status}, ${body.slice(0, 600)}`,
+  });
+}
+
+async function denied(mesh: Mesh, story: Story): Promise<void> {
+  const { status, decisionId, headers } = await call(mesh.workloads.web.appPort, 'DELETE', '/orders/17');
+  const reason = String(headers['x-postern-reason']);
+  story.fact({
+    text: `web DELETE /orders/17 -> ${status} ${reason}, decision ${decisionId}`,
+    isTrue: status === 403 && decisionId !== '' && reason === 'denied_by_policy',
+    wanted: '403 denied_by_policy and a decision id',
+    seen: `${status} ${reason}, decision "${decisionId}"`,
+  });
+  const { admin } = filesOf(mesh.workloads.orders);
+  const { stdout, stderr, status: exit } = await postern('explain', decisionId, '--admin', admin);
+  const nearest = /nearest: +(.*)/u.exec(stdout)?.[1] ?? 'none named';
+  const wanted = `shop/orders#write: \`from\` does not include ${spiffeIdOf('web')}`;
+  story.fact({
+    text: `postern explain ${decisionId} -> ${exit}; nearest miss ${nearest}`,
+    isTrue: exit === 0 && nearest.includes(wanted),
+    wanted: `exit 0, ${wanted}`,
+    seen: `exit ${exit}, ${stdout}${stderr}`,
+  });
+  story.detail(...stdout.trimEnd().split('\n'));
+}
+
+async function intruder(mesh: Mesh, story: Story): Promise<void> {
+  const { intruder: from, orders, ledger } = mesh.workloads;
+  for (const [path, to] of [
+    ['/orders/17', orders],
+    ['/accounts/17', ledger],
+  ] as const) {
+    const { status, decisionId } = await call(from.appPort, 'GET', path);
+    const line = await findLine(filesOf(to).accessLog, 0, (each) => each.decision_id === decisionId);
+    const logged = `${line?.decision_code ?? 'nothing'} for ${line?.source_principal ?? 'nobody'}`;
+    story.fact({
+      text: `intruder GET ${path} as "web" -> ${status}; ${to.name} logged ${logged}`,
+      isTrue: status === 403 && line?.decision_code === 'denied_no_match' && line.source_principal === spiffeIdOf('intruder'),
+      wanted: `403, denied_no_match for ${spiffeIdOf('intruder')}`,
+      seen: `${status}, ${logged}`,
+    });
+  }
+}
+
+/** The identity in what an app shows of its x-forwarded-client-cert. */
+function callerIn(text: string): string {
+  return /URI=(spiffe:[^;,"\\]+)/u.exec(text)?.[1] ?? 'nobody';
+}
+
+function short(id: string | undefined): string {
+  return id?.split('/').at(-1) ?? 'nobody';
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+const ordersSchema = z.object({ received: z.array(z.string()) });
+const invoiceSchema = z.object({ caller: z.string(), ledgerSays: z.string() });
