@@ -20,6 +20,8 @@ export class UpstreamConnection {
   readonly socket: Socket;
   readonly reader = new HttpReader('request');
   bytes = 0;
+  /** Requests that were handed to `onRequest`. */
+  answered = 0;
   /** `fin` is an orderly end of the peer's direction, `reset` an error; `open` neither yet. */
   end: 'open' | 'fin' | 'reset' = 'open';
   isClosed = false;
@@ -73,6 +75,7 @@ export class RawUpstream implements AsyncDisposable {
     this.connections.push(...open);
     for (const connection of open) {
       connection.bytes = 0;
+      connection.answered = 0;
       connection.reader.messages.length = 0;
       connection.reader.heads.length = 0;
     }
@@ -95,13 +98,12 @@ export class RawUpstream implements AsyncDisposable {
   #accepted(socket: Socket): void {
     const connection = new UpstreamConnection(socket);
     this.connections.push(connection);
-    let answered = 0;
     socket.on('data', (chunk: Buffer) => {
       connection.bytes += chunk.length;
       connection.reader.push(chunk);
       this.behaviour.onBytes?.(connection);
-      for (; answered < connection.reader.messages.length; answered++) {
-        const request = connection.reader.messages[answered];
+      while (connection.answered < connection.reader.messages.length) {
+        const request = connection.reader.messages[connection.answered++];
         if (request !== undefined) (this.behaviour.onRequest ?? answerPlainly)(connection, request);
       }
     });
