@@ -2,8 +2,16 @@
 import { readFileSync } from 'node:fs';
 
 export function packageVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  const content: unknown = JSON.parse(text);
+  const content = packageContent();
   const isPackage = typeof content === 'object' && content !== null && 'version' in content;
-  return isPackage && typeof content.version === 'string' ? content.version : '0.0.0';
+  return isPackage && typeof content.version === 'string' ? content.version : 'of unknown version';
+}
+
+/** Null in an image that leaves it out: no command may fail for want of its version. */
+function packageContent(): unknown {
+  try {
+    return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as unknown;
+  } catch {
+    return null;
+  }
 }

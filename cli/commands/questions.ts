@@ -8,6 +8,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { CommandContext } from '../program.ts';
+import type { VerbStreams } from '../verbs/verb.ts';
 
 export function addQuestionCommands(program: Command, context: CommandContext): void {
   addPolicyCommands(program, context);
@@ -32,6 +33,7 @@ function addPolicyCommands(program: Command, { io, finish }: CommandContext): vo
     .option('--ignore-kinds', 'pass over documents that are no policy')
     .addHelpText('after', EXAMPLES.decide)
     .action(async (options: DecideFlags) => {
+      hintAtTerminal(io);
       const { policyDecide } = await import('../verbs/policy-decide.ts');
       const { file: files, trustDomainAlias: trustDomainAliases, explain = false, ignoreKinds = false, ...rest } = options;
       finish(await policyDecide({ ...rest, files, trustDomainAliases, explain, ignoreKinds }, io));
@@ -57,6 +59,7 @@ function addIdentityCommands(program: Command, { io, finish }: CommandContext): 
     .description('Read SPIFFE IDs and trust domains from standard input')
     .addHelpText('after', EXAMPLES.parseIdentity)
     .action(async () => {
+      hintAtTerminal(io);
       const { identityParse } = await import('../verbs/identity-parse.ts');
       finish(await identityParse({}, io));
     });
@@ -74,6 +77,7 @@ function addIdentityCommands(program: Command, { io, finish }: CommandContext): 
       const isBundle = (word: string): boolean => /^[a-z0-9._-]+=/u.test(word) && !existsSync(word);
       const files = given.filter((word) => !isBundle(word));
       const bundle = [...options.bundle, ...given.filter(isBundle)];
+      if (files.length === 0) hintAtTerminal(io);
       finish(await identityVerify({ files, bundle, at: options.at ?? null }, io));
     });
 }
@@ -88,6 +92,7 @@ function addHttpCommands(program: Command, { io, finish }: CommandContext): void
     .addOption(pathPolicyOption())
     .addHelpText('after', EXAMPLES.canonicalise)
     .action(async (options: { pathPolicy: PathPolicy }) => {
+      hintAtTerminal(io);
       const { run } = await import('../verbs/http-canonicalise.ts');
       finish(await run(options, io));
     });
@@ -98,9 +103,15 @@ function addHttpCommands(program: Command, { io, finish }: CommandContext): void
     .addOption(new Option('--kind <kind>', 'what the bytes are').choices(['request', 'response']).makeOptionMandatory())
     .addHelpText('after', EXAMPLES.parseHttp)
     .action(async (options: { kind: 'request' | 'response' }) => {
+      hintAtTerminal(io);
       const { run } = await import('../verbs/http-parse.ts');
       finish(await run(options, io));
     });
+}
+
+/** Somebody who forgot the pipe would wait for ever. */
+function hintAtTerminal(io: VerbStreams): void {
+  if ('isTTY' in io.stdin && io.stdin.isTTY === true) io.stderr.write('reading questions, one JSON object a line; Ctrl-D ends\n');
 }
 
 type PathPolicy = 'none' | 'base' | 'merge-slashes' | 'decode-and-merge' | 'strict';

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -123,6 +123,24 @@ describe('the preparer', () => {
 });
 
 describe('the process of the preparer', () => {
+  test('ends by itself when it was asked nothing for a while, and not before it has answered', async () => {
+    const script = `import { serve } from ${JSON.stringify(join(import.meta.dirname, 'serve.ts'))};
+      serve(() => new Promise((resolve) => setTimeout(resolve, 600, { policy: null, faults: [] })), 200);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    });
+    const folder = mkdtempSync(join(tmpdir(), 'postern-prepare-'));
+    writeFileSync(join(folder, 'proxy.yaml'), config('{ files: [proxy.yaml.d], allowEmpty: true }'));
+    mkdirSync(join(folder, 'proxy.yaml.d'));
+    const exited = once(child, 'exit');
+    child.send({ id: 7, file: join(folder, 'proxy.yaml') });
+    const [answer] = await once(child, 'message');
+    expect(answer).toMatchObject({ id: 7, policyState: 'invalid' });
+    expect(await exited).toEqual([0, null]);
+    rmSync(folder, { recursive: true });
+  });
+
   test('ends when its parent lets go of it', async () => {
     const child = fork(MODULE, [], { serialization: 'advanced', execArgv: [] });
     await once(child, 'spawn');
