@@ -126,6 +126,7 @@ function judgeField(
       return contentLength(bytes, start, end, head);
     case FIELD.transferEncoding:
       if (!equalsName(bytes, start, end, CHUNKED)) return codingFault(bytes, start, end);
+      if (isTabBehind(bytes, end)) return FAULT.transferEncoding;
       head.framing = FRAMING.chunked;
       return 0;
     case FIELD.upgrade:
@@ -176,6 +177,13 @@ function contentLength(bytes: Buffer, start: number, end: number, head: MessageH
   head.framing = FRAMING.length;
   head.contentLength = value;
   return 0;
+}
+
+/** llhttp takes a coding with a tab behind it for another one; what an app might read so is not sent through. */
+function isTabBehind(bytes: Buffer, end: number): boolean {
+  let index = end;
+  while (bytes[index] === SP) index++;
+  return bytes[index] === HTAB;
 }
 
 /** Tells a coding that exists but is not served, which is 501, from nonsense, which is 400. */

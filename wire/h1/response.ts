@@ -79,8 +79,11 @@ export function parseResponseHead(
   const after = parseFieldLines(bytes, index, limit, head.fields, maxFields, head, null);
   if (after === 0) return incomplete(start, end, limits.headBytes);
   if (after < 0) return after;
-  // An interim response that is to be the last one is no response at all (RFC 9110, section 15.2).
-  if (status < 200 && status !== 101 && !head.isPersistent) return FAULT.status;
+  if (status < 200 && status !== 101) {
+    // An interim response that is to be the last one, or that frames a body, is no interim response (RFC 9110, section 15.2).
+    if (!head.isPersistent) return FAULT.status;
+    if (head.framing === FRAMING.chunked || head.contentLength > 0) return FAULT.framingConflict;
+  }
   head.end = after;
   settleFraming(head, status, requestMethod);
   return after;

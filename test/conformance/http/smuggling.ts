@@ -195,6 +195,8 @@ const CODINGS: readonly SmugglingCase[] = [
       ['vertical-tab-after', 'chunked\x0b', 400],
       ['form-feed', '\x0cchunked', 400],
       ['nul', 'chunked\0', 400],
+      ['tab-behind', 'chunked\t', 400],
+      ['blank-and-tab-behind', 'chunked \t', 400],
       ['next-line', 'chunked\x85', 400],
       ['nbsp', '\xa0chunked', 400],
       ['nbsp-after', 'chunked\xa0', 400],
