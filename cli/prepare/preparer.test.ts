@@ -39,7 +39,8 @@ describe('the preparer', () => {
     write('policies/readme.md', '# not a policy');
     const answer = await prepare('{ files: [policies] }');
     expect(answer).toMatchObject({ configFaults: [], policyFaults: [], policyState: 'ok' });
-    expect(answer.policy).toMatchObject({ documents: 2, selected: 1, revision: expect.stringMatching(/^sha256:[0-9a-f]{64}$/u) });
+    expect(answer.policy).toMatchObject({ documents: 2, selected: 1 });
+    expect(answer.policy?.revision).toMatch(/^sha256:[0-9a-f]{64}$/u);
     expect(Buffer.from(answer.policy?.wasm.subarray(0, 4) ?? []).toString('latin1')).toBe('\0asm');
     expect(answer.cpuMs).toBeGreaterThan(0);
   });
@@ -95,8 +96,8 @@ describe('the preparer', () => {
     expect(answer.policyFaults[0]).toMatchObject({
       file: join(folder, 'policies/b.yaml'),
       line: 8,
-      fix: expect.stringContaining('methods'),
     });
+    expect(answer.policyFaults[0]?.fix).toContain('methods');
   });
 
   test('gives no policy beside a configuration that is at fault', async () => {
@@ -108,7 +109,8 @@ describe('the preparer', () => {
 
   test('says of a file that is not there that it is not there', async () => {
     const answer = await preparer.prepare(join(folder, 'nothing.yaml'));
-    expect(answer.configFaults).toMatchObject([{ line: 0, code: 'PN0501', message: expect.stringContaining('nothing there') }]);
+    expect(answer.configFaults).toMatchObject([{ line: 0, code: 'PN0501' }]);
+    expect(answer.configFaults[0]?.message).toContain('nothing there');
   });
 
   test('answers questions in the order in which they came', async () => {
@@ -135,8 +137,8 @@ describe('the process of the preparer', () => {
     mkdirSync(join(folder, 'proxy.yaml.d'));
     const exited = once(child, 'exit');
     child.send({ id: 7, file: join(folder, 'proxy.yaml') });
-    const [answer] = await once(child, 'message');
-    expect(answer).toMatchObject({ id: 7, policyState: 'invalid' });
+    const message: unknown[] = await once(child, 'message');
+    expect(message[0]).toMatchObject({ id: 7, policyState: 'invalid' });
     expect(await exited).toEqual([0, null]);
     rmSync(folder, { recursive: true });
   });
