@@ -132,7 +132,7 @@ const TEST_PACKAGES = ['vitest', 'fast-check', 'yaml'];
 
 /** Processes whose idle memory is a budget: they load these packages and what those depend on, and no other. */
 const LEAN_ENTRIES = ['proxy/main.ts'];
-export const SIDECAR_PACKAGES: readonly string[] = ['node-forge', 'pino', 'prom-client'];
+export const SIDECAR_PACKAGES: readonly string[] = ['pino', 'prom-client'];
 
 const SOCKETLESS = ['authz', 'certs', 'wire'];
 const SOCKETS = ['net', 'tls', 'http', 'https', 'http2', 'dgram', 'dns', 'cluster'].map((part) => `node:${part}`);
