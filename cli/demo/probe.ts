@@ -58,7 +58,7 @@ function say(socket: Socket, ready: 'connect' | 'secureConnect'): Promise<ProbeR
       localAddress = `127.0.0.1:${socket.localPort ?? 0}`;
     });
     socket.once(ready, () => socket.write(REQUEST));
-    socket.on('data', (bytes) => received.push(bytes));
+    socket.on('data', (bytes) => received.push(Buffer.from(bytes)));
     socket.on('error', () => {});
     socket.setTimeout(WAIT_MS, () => {
       isClosed = false;

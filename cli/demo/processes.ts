@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { PosternError } from '#base/error.ts';
@@ -99,8 +99,25 @@ export class Processes {
   };
 
   #alive(): number[] {
-    return this.#started.map(({ pid }) => pid).filter((pid) => signalGroup(pid, 0));
+    return this.#started.map(({ pid }) => pid).filter(isGroupAlive);
   }
+}
+
+/** Whether anything of the group still runs. What has ended and waits for a slow init to ask for its status does not. */
+function isGroupAlive(group: number): boolean {
+  if (!signalGroup(group, 0)) return false;
+  if (process.platform !== 'linux') return true;
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/u.test(name));
+  return pids.some((pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      // State, parent and process group stand behind the program's name, which may hold blanks and brackets.
+      const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return Number(pgrp) === group && state !== 'Z' && state !== 'X';
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** Whether there was a process of the group to signal. */

@@ -15,8 +15,8 @@ export class LoadWindow {
 
   constructor(targets: readonly LoadTarget[], nowMs: number) {
     this.#targets = targets;
-    this.#byStatus = targets.map(() => new Map());
-    this.#latenciesMs = targets.map(() => []);
+    this.#byStatus = targets.map(() => new Map<number, number>());
+    this.#latenciesMs = targets.map((): number[] => []);
     this.#openedMs = nowMs;
   }
 

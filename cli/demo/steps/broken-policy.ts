@@ -23,7 +23,10 @@ export async function brokenPolicy(mesh: Mesh, load: Load, story: Story): Promis
     ({ faults }) => faults.length > 0,
   );
   const [fault] = refused.faults;
-  const found = fault === undefined ? 'nothing' : `${basename(fault.file)}:${fault.line}:${fault.column}: ${fault.message}`;
+  const found =
+    fault === undefined
+      ? 'nothing'
+      : `${basename(fault.file)}:${fault.line}:${fault.column}: ${fault.message}${fault.fix ? ` (${fault.fix})` : ''}`;
   story.fact({
     text: `policy broken: refused, ${found}`,
     isTrue: fault !== undefined && fault.line === broken.line && fault.column === broken.column,

@@ -67,7 +67,9 @@ export async function eventually<T>(ask: () => Promise<T>, isSo: (answer: T) => 
 const policySchema = z.object({
   revision: z.string(),
   state: z.string(),
-  faults: z.array(z.object({ file: z.string(), line: z.number(), column: z.number(), code: z.string(), message: z.string() })),
+  faults: z.array(
+    z.object({ file: z.string(), line: z.number(), column: z.number(), message: z.string(), fix: z.string().nullish() }),
+  ),
 });
 
 /** Of the rate that was asked for; a machine that stalls for a moment sends less. */
