@@ -168,7 +168,7 @@ test('findBreaches() lets pass what the table allows', () => {
     'certs/x509/a.ts': "import forge from 'node-forge';",
     'proto/a.ts': "import type { a } from '#authz/a.ts';\nimport { z } from 'zod';",
     'proxy/main.ts': "import type { a } from '#proto/a.ts';\nimport { b } from './b/b.ts';",
-    'proxy/b/b.ts': "import { a } from '#certs/x509/a.ts';",
+    'proxy/b/b.ts': "import type { a } from '#certs/x509/a.ts';\nimport { pino } from '#base/a.ts';",
     'cli/main.ts': "import { run } from '#proxy/main.ts';\nimport { Command } from 'commander';",
     'test/a.ts': "import { a } from '#certs/x509/a.ts';\nimport { b } from '#test/b.ts';",
     'tools/generators.ts': "import { a } from '#authz/a.ts';",
