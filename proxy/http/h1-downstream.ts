@@ -14,6 +14,7 @@ import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
 import { flushOutlets, Outlet } from '../io/outlet.ts';
+import { resetConnection } from '../io/reset.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Runtime } from '../runtime.ts';
@@ -76,6 +77,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     socket.on('error', () => this.#closed());
     socket.on('close', () => this.#closed());
     socket.on('drain', () => this.#drained());
+    socket.on('finish', () => this.#sentEnd());
     startReading(socket, this);
   }
 
@@ -101,20 +103,17 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   onEnd(): void {
     this.#hasPeerEnded = true;
     if (this.#state === HEAD && !this.#isExchangeOpen) {
-      this.#socket.end();
-      this.#state = CLOSING;
+      this.#endAfterReply();
     } else if (this.#state === BODY) {
       this.#breakRequest('bad_body', 'truncated');
       flushOutlets();
-    } else if (this.#state === CLOSING) {
-      this.#socket.destroy();
     }
     // A request that is complete is still answered: the caller closed its own direction only.
   }
 
   onDeadline(): void {
     if (this.#state === HEAD) {
-      if (this.#pending === null) this.#socket.end();
+      if (this.#pending === null) this.#endAfterReply();
       else this.#refuse('head_timeout', '');
     } else if (this.#state === BODY) {
       // Reading was stopped because the upstream takes nothing: the silence is not the caller's.
@@ -129,7 +128,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   /** Lets the exchange in flight finish, then closes; closes at once when there is none. */
   drain(): void {
     this.#closesAfter = true;
-    if (this.isIdle) this.#socket.end();
+    if (this.isIdle) this.#endAfterReply();
   }
 
   /** Ends the connection now, whatever it carries. */
@@ -338,7 +337,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   #abandon(): void {
     this.#finishExchange();
     this.#closed();
-    this.#socket.destroy();
+    resetConnection(this.#socket);
   }
 
   /** Refuses a head that is none. */
@@ -403,8 +402,14 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#upstream = null;
     this.#outlet.flush();
     this.#socket.end();
-    this.runtime.wheel.arm(this, LINGER_MS);
+    // A slow reader has as long for what is left of the reply as a slow sender for its body.
+    this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     this.#readOn();
+  }
+
+  /** Our last byte is out: from now on only the caller's end is awaited, and not for long. */
+  #sentEnd(): void {
+    if (this.#state === CLOSING) this.runtime.wheel.arm(this, LINGER_MS);
   }
 
   #keepPartOfHead(bytes: Buffer, at: number, end: number): void {

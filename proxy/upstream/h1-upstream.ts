@@ -133,7 +133,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
     this.#isRequestDone = true;
     const downstream = this.#downstream;
     if (downstream !== null) downstream.exchange.requestedAt = performance.now();
-    if (this.#state !== CONNECTING) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+    // A response that began before the request was complete has its head already.
+    if (this.#state === HEAD) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
   }
 
   abort(): void {
@@ -316,12 +317,13 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
 
   #destroy(): void {
     if (this.isDead) return;
-    const isIdle = this.#state === IDLE;
+    // Nothing was sent, or nothing is left unsaid. A reset would wait for a connection that may never come.
+    const isQuiet = this.#state === IDLE || this.#state === CONNECTING;
     this.isDead = true;
     this.#state = CLOSED;
     this.#service.wheel.remove(this);
     this.#service.forget(this);
-    if (this.#isTls || isIdle) this.#socket.destroy();
+    if (this.#isTls || isQuiet) this.#socket.destroy();
     // A reset, so that half a request never looks like a whole one.
     else this.#socket.resetAndDestroy();
   }

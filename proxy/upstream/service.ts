@@ -55,7 +55,8 @@ export class UpstreamService {
   acquire(downstream: Downstream, callerKey: string): H1Upstream | null {
     const generation = this.dialer.generation;
     const freshAfterMs = performance.now() - this.timeouts.upstreamIdleMs;
-    let idle = this.#idleByCaller.get(callerKey);
+    // Another try gets a connection of its own: what ended the first may have ended every idle one.
+    let idle = downstream.exchange.tries === 0 ? this.#idleByCaller.get(callerKey) : undefined;
     while (idle !== undefined) {
       const upstream = idle.pop();
       if (idle.length === 0) {

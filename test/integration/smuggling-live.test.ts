@@ -31,14 +31,18 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  figure(`smuggling: ${counts.heads} head faults, ${counts.bodies} body faults, ${counts.allowed} allowed, each on its own connection`);
+  figure(
+    `smuggling: ${counts.heads} head faults, ${counts.bodies} body faults, ${counts.allowed} allowed, each on its own connection`,
+  );
   await sidecar[Symbol.asyncDispose]();
   await upstream[Symbol.asyncDispose]();
 });
 
 describe.each(['mTLS', 'plaintext'])('over %s', (transport) => {
   const connect = (): Promise<RawClient> =>
-    transport === 'mTLS' ? tlsClient(sidecar.inboundPort, { mesh, svid: mesh.svid('web') }) : plainClient(sidecar.inbound[1] ?? 0);
+    transport === 'mTLS'
+      ? tlsClient(sidecar.inboundPort, { mesh, svid: mesh.svid('web') })
+      : plainClient(sidecar.inbound[1] ?? 0);
 
   describe('a head that is refused reaches the upstream with no byte', () => {
     test.each(rows('head'))('$id', async ({ raw, statuses }) => {

@@ -48,7 +48,11 @@ export class Sidecar implements AsyncDisposable {
   process: TestProcess;
   readonly #command: readonly string[];
 
-  constructor(folder: string, ports: { inbound: readonly number[]; outbound: readonly number[]; status: number }, command: readonly string[]) {
+  constructor(
+    folder: string,
+    ports: { inbound: readonly number[]; outbound: readonly number[]; status: number },
+    command: readonly string[],
+  ) {
     this.folder = folder;
     this.inbound = ports.inbound;
     this.outbound = ports.outbound;
@@ -66,12 +70,16 @@ export class Sidecar implements AsyncDisposable {
   }
 
   /** Waits until the readiness probe says so. */
-  async ready(timeoutMs = 20_000): Promise<void> {
+  async ready(timeoutMs = 45_000): Promise<void> {
     await this.statusOpen(timeoutMs);
-    await eventually(`readiness: ${this.process.stderr.slice(-2000)}`, async () => (await this.status('/healthz/ready')).code === 200, timeoutMs);
+    await eventually(
+      `readiness: ${this.process.stderr.slice(-2000)}`,
+      async () => (await this.status('/healthz/ready')).code === 200,
+      timeoutMs,
+    );
   }
 
-  async statusOpen(timeoutMs = 20_000): Promise<void> {
+  async statusOpen(timeoutMs = 45_000): Promise<void> {
     await this.process.waitForPort(this.statusPort, timeoutMs);
   }
 
@@ -94,7 +102,9 @@ export class Sidecar implements AsyncDisposable {
   async metric(name: string, labels = ''): Promise<number> {
     const { body } = await this.status('/metrics');
     const rows = body.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
-    return rows.filter((line) => line.includes(labels)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    return rows
+      .filter((line) => line.includes(labels))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
   /** Lines of the access log so far; a line that is not JSON throws. */
@@ -231,7 +241,12 @@ export function figure(text: string): void {
   console.log(`figure: ${text}`);
 }
 
-function ask(options: { host?: string; port?: number; socketPath?: string; path: string }): Promise<{ code: number; body: string }> {
+function ask(options: {
+  host?: string;
+  port?: number;
+  socketPath?: string;
+  path: string;
+}): Promise<{ code: number; body: string }> {
   const { promise, resolve: settle, reject } = Promise.withResolvers<{ code: number; body: string }>();
   const asked = request({ ...options, agent: false, timeout: 5_000 }, (response) => {
     let body = '';
