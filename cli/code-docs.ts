@@ -11,8 +11,8 @@ export interface CodeDoc {
   /** `decision code`, `failure code`, `message`, `refusal of an SVID`. */
   readonly kind: string;
   readonly what: string;
-  /** Page of the reference. */
-  readonly docs: string;
+  /** Page of the reference, or null where the code has none. */
+  readonly docs: string | null;
 }
 
 /** Every meaning of a code; a failure and a decision may share one. Empty when there is no such code. */
@@ -36,7 +36,7 @@ function allDocs(): CodeDoc[] {
     ...docs('message', 'messages.md', Object.entries(CONFIG_MESSAGES)),
     ...docs(
       'refusal of an SVID',
-      'svid-refusals.md',
+      null,
       Object.entries(SVID_REFUSALS).map(([code, clause]): [string, string] => [code, `The chain breaks ${clause}.`]),
     ),
   ];
@@ -50,6 +50,6 @@ function failureEntry([code, { what, http, flag, source }]: [string, (typeof FAI
   return [code, `${what} At fault: ${source}; ${reply}; response flag ${flag}.`];
 }
 
-function docs(kind: string, page: string, entries: readonly (readonly [string, string])[]): CodeDoc[] {
-  return entries.map(([code, what]) => ({ code, kind, what, docs: `docs/reference/${page}` }));
+function docs(kind: string, page: string | null, entries: readonly (readonly [string, string])[]): CodeDoc[] {
+  return entries.map(([code, what]) => ({ code, kind, what, docs: page === null ? null : `docs/reference/${page}` }));
 }

@@ -8,7 +8,7 @@ import { printable } from './table.ts';
 
 /** One meaning of a code. */
 export function codeText({ code, kind, what, docs }: CodeDoc): string {
-  return `${code} (${kind})\n  ${what}\n  docs: ${docs}\n`;
+  return `${code} (${kind})\n  ${what}\n${docs === null ? '' : `  docs: ${docs}\n`}`;
 }
 
 /** A decision with everything that it was made from. */
