@@ -80,13 +80,18 @@ export function parseResponseHead(
   if (after === 0) return incomplete(start, end, limits.headBytes);
   if (after < 0) return after;
   if (status < 200 && status !== 101) {
-    // An interim response that is to be the last one, or that frames a body, is no interim response (RFC 9110, section 15.2).
-    if (!head.isPersistent) return FAULT.status;
-    if (head.framing === FRAMING.chunked || head.contentLength > 0) return FAULT.framingConflict;
+    const fault = interimFault(head);
+    if (fault < 0) return fault;
   }
   head.end = after;
   settleFraming(head, status, requestMethod);
   return after;
+}
+
+/** An interim response that is to be the last one, or that frames a body, is no interim response (RFC 9110, section 15.2). */
+function interimFault(head: ResponseHead): number {
+  if (!head.isPersistent) return FAULT.status;
+  return head.framing === FRAMING.chunked || head.contentLength > 0 ? FAULT.framingConflict : 0;
 }
 
 function settleFraming(head: ResponseHead, status: number, requestMethod: string): void {
