@@ -6,7 +6,7 @@ export class Interruption {
 
   constructor() {
     for (const signal of SIGNALS) process.on(signal, this.#ask);
-    process.stdout.on('error', this.#ask);
+    process.stdout.on('error', this.#end);
   }
 
   /** True when the work was done, false when the end was asked for before. Rejects as the work does. */
@@ -25,6 +25,10 @@ export class Interruption {
   readonly #ask = (): void => {
     // Who asks twice does not want to wait; what is left is killed on the way out.
     if (this.#isAsked) process.exit(INTERRUPTED);
+    this.#end();
+  };
+
+  readonly #end = (): void => {
     this.#isAsked = true;
     this.#asked.resolve(false);
   };

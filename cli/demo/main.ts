@@ -13,7 +13,7 @@ import { refusals } from './steps/refusals.ts';
 import { reload } from './steps/reload.ts';
 import { rotation } from './steps/rotation.ts';
 import { start } from './steps/start.ts';
-import { Story } from './story.ts';
+import { Story, Untruth } from './story.ts';
 import { TRUST_DOMAIN } from './topology.ts';
 
 /** Runs it. Returns the exit status; when it does, no process and no file of the run is left. */
@@ -30,15 +30,14 @@ export async function main(args: readonly string[]): Promise<number> {
     if (isTold && !isAsserted) await interruption.orUntil(NEVER);
   } catch (error) {
     status = EXIT.other;
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(error instanceof Untruth ? `${error.message}\n` : `The story broke off: ${String(error)}\n`);
   }
-  story.end();
+  story.pause();
   const left = await mesh.stop();
   interruption.close();
-  if (left.length > 0) {
-    process.stderr.write(`Cannot end the demo: found ${left.join(', ')} left\n`);
-    status = EXIT.internal;
-  }
+  tellEnd(mesh, story, left);
+  if (left.length > 0) status = EXIT.internal;
+  else if (isAsserted && status === EXIT.ok) story.say(`${story.truths} facts, all true`);
   // What was under way when the story broke off may still wait for processes that are gone.
   if (interruption.isAsked || status !== EXIT.ok) process.exit(status);
   return status;
@@ -54,10 +53,7 @@ async function tell(mesh: Mesh, story: Story, isAsserted: boolean): Promise<void
   await rotation(mesh, load, story);
   await brokenPolicy(mesh, load, story);
   await cost(mesh, load, story);
-  if (isAsserted) {
-    story.say('', `${story.truths} facts, all true`);
-    return;
-  }
+  if (isAsserted) return;
   load.stop();
   story.say(
     '',
@@ -66,6 +62,17 @@ async function tell(mesh: Mesh, story: Story, isAsserted: boolean): Promise<void
     '',
     'Ctrl-C ends it and leaves nothing behind.',
   );
+}
+
+function tellEnd(mesh: Mesh, story: Story, left: readonly string[]): void {
+  const found = left.length === 0 ? 'nothing left' : `left: ${left.join(', ')}`;
+  story.resume();
+  story.observe({
+    text: `ended: ${mesh.processes.ended.length} processes and ${mesh.folder} are gone, ${found}`,
+    isTrue: left.length === 0,
+    wanted: 'no process and no file',
+    seen: found,
+  });
 }
 
 const NEVER = new Promise<never>(() => {});

@@ -28,7 +28,7 @@ export class Story {
   readonly #out: NodeJS.WriteStream;
   readonly #isAsserted: boolean;
   readonly #startedMs: number;
-  #isOver = false;
+  #isPaused = false;
 
   constructor(out: NodeJS.WriteStream, isAsserted: boolean, startedMs: number) {
     this.#out = out;
@@ -43,6 +43,12 @@ export class Story {
 
   /** Tells a fact. An untrue one ends the story when it is asserted. */
   fact(fact: Fact): void {
+    this.observe(fact);
+    if (!fact.isTrue && this.#isAsserted) throw new Untruth(fact);
+  }
+
+  /** Tells a fact, and goes on in any case. */
+  observe(fact: Fact): void {
     const time = this.#style('dim', `${this.elapsed.toFixed(2).padStart(6)}s`);
     const mark = fact.isTrue ? this.#style('green', '√') : this.#style('red', '×');
     this.#write(`${time}  ${mark} ${fact.text}\n`);
@@ -52,7 +58,6 @@ export class Story {
     }
     this.untruths++;
     this.detail(`wanted: ${fact.wanted}`, `seen:   ${fact.seen}`);
-    if (this.#isAsserted) throw new Untruth(fact);
   }
 
   /** Lines below a fact: what a command printed, a list. */
@@ -69,9 +74,13 @@ export class Story {
     this.#write(`${this.#style('bold', text)}\n`);
   }
 
-  /** Nothing is told any more, whatever is still being observed. */
-  end(): void {
-    this.#isOver = true;
+  /** Nothing is told, whatever is still being observed. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
   }
 
   /** Colours are for terminals that want them: `styleText` heeds NO_COLOR and whether this is one. */
@@ -80,7 +89,7 @@ export class Story {
   }
 
   #write(text: string): void {
-    if (this.#isOver) return;
+    if (this.#isPaused) return;
     this.#out.write(text);
   }
 }

@@ -88,4 +88,4 @@ export class Load {
 }
 
 /** Longer than a request may hang. */
-const ANSWER_MS = 8_000;
+const ANSWER_MS = 10_000;

@@ -105,4 +105,4 @@ const TICK_MS = 5;
 const BURST = 20;
 const SOCKETS = 16;
 /** A request without an answer for so long counts as hanging. */
-const HANG_MS = 3_000;
+const HANG_MS = 5_000;

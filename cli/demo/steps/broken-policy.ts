@@ -28,7 +28,7 @@ export async function brokenPolicy(mesh: Mesh, load: Load, story: Story): Promis
       ? 'nothing'
       : `${basename(fault.file)}:${fault.line}:${fault.column}: ${fault.message}${fault.fix ? ` (${fault.fix})` : ''}`;
   story.fact({
-    text: `policy broken: refused, ${found}`,
+    text: `policy with a slip: refused, ${found}`,
     isTrue: fault !== undefined && fault.line === broken.line && fault.column === broken.column,
     wanted: `a fault at ${basename(policy)}:${broken.line}:${broken.column}`,
     seen: found,
@@ -40,7 +40,7 @@ export async function brokenPolicy(mesh: Mesh, load: Load, story: Story): Promis
   const counts = await load.window();
   const isKept = refused.revision === before.revision && refused.state === 'ok';
   story.fact({
-    text: `the last good set keeps deciding: GET -> ${read.status}, DELETE -> ${write.status}, revision ${isKept ? 'as before' : 'another'}; ${countsText(counts)}`,
+    text: `the ${isKept ? 'last good' : 'new'} set decides on: GET -> ${read.status}, DELETE -> ${write.status}; ${countsText(counts)}`,
     isTrue:
       isKept &&
       read.status === 200 &&
@@ -57,7 +57,7 @@ export async function brokenPolicy(mesh: Mesh, load: Load, story: Story): Promis
     ({ faults }) => faults.length === 0,
   );
   story.fact({
-    text: `policy mended: ${mended.faults.length} faults, set in force: ${mended.state}`,
+    text: `policy mended: ${mended.faults.length} faults, revision ${mended.revision.slice(0, 15)}… in force`,
     isTrue: mended.faults.length === 0 && mended.state === 'ok' && mended.revision === before.revision,
     wanted: 'no fault, the same revision as before the mistake',
     seen: `${mended.faults.length} faults, ${mended.state} ${mended.revision}`,

@@ -20,7 +20,7 @@ async function allowed(mesh: Mesh, story: Story): Promise<void> {
   const { status, body } = await call(mesh.workloads.web.appPort, 'GET', '/orders/17');
   const caller = callerIn(body);
   story.fact({
-    text: `web GET /orders/17 -> ${status}; orders was handed the caller's identity: ${caller}`,
+    text: `web GET /orders/17 -> ${status}; orders shows whom its sidecar told it: ${caller}`,
     isTrue: status === 200 && caller === spiffeIdOf('web'),
     wanted: `200, ${spiffeIdOf('web')}`,
     seen: `${status}, ${caller}: ${body.slice(0, 400)}`,
@@ -36,7 +36,7 @@ async function forged(mesh: Mesh, story: Story): Promise<void> {
   const fields = received.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'x-forwarded-client-cert').length;
   const hasArrived = body.includes(claim);
   story.fact({
-    text: `the same with a forged x-forwarded-client-cert (…/sa/admin) -> ${status}; it ${hasArrived ? 'arrived' : 'never arrived'}: orders got ${fields} such field, ${callerIn(body)}`,
+    text: `with a forged x-forwarded-client-cert -> ${status}; it ${hasArrived ? 'arrived' : 'never arrived'}, orders got ${fields}: ${callerIn(body)}`,
     isTrue: status === 200 && !hasArrived && fields === 1 && callerIn(body) === spiffeIdOf('web'),
     wanted: `200, one x-forwarded-client-cert with ${spiffeIdOf('web')}`,
     seen: `${status}, ${body.slice(0, 600)}`,
@@ -48,7 +48,7 @@ async function twoHops(mesh: Mesh, story: Story): Promise<void> {
   const answer = invoiceSchema.safeParse(parsed(body));
   const callers = answer.success ? [answer.data.caller, answer.data.ledgerSays].map(callerIn) : [];
   story.fact({
-    text: `web GET /orders/17/invoice -> ${status}, over two hops: orders was called by ${short(callers[0])}, ledger by ${short(callers[1])}`,
+    text: `web GET /orders/17/invoice -> ${status}, two hops: orders was called by ${short(callers[0])}, ledger by ${short(callers[1])}`,
     isTrue: status === 200 && callers.join() === [spiffeIdOf('web'), spiffeIdOf('orders')].join(),
     wanted: `200, called by ${spiffeIdOf('web')} and ${spiffeIdOf('orders')}`,
     seen: `${status}, ${body.slice(0, 600)}`,
@@ -69,7 +69,7 @@ async function denied(mesh: Mesh, story: Story): Promise<void> {
   const nearest = /nearest: +(.*)/u.exec(stdout)?.[1] ?? 'none named';
   const wanted = `shop/orders#write: \`from\` does not include ${spiffeIdOf('web')}`;
   story.fact({
-    text: `postern explain ${decisionId} -> ${exit}; nearest miss ${nearest}`,
+    text: `postern explain ${decisionId}: the nearest miss is ${nearest.split(':', 1)[0] ?? ''}`,
     isTrue: exit === 0 && nearest.includes(wanted),
     wanted: `exit 0, ${wanted}`,
     seen: `exit ${exit}, ${stdout}${stderr}`,

@@ -10,6 +10,13 @@ import { PER_SECOND, countsText, isFlawless, unwanted } from './under-load.ts';
 
 export async function cost(mesh: Mesh, load: Load, story: Story): Promise<void> {
   const { web, orders } = mesh.workloads;
+  const { running, ended } = mesh.processes;
+  story.fact({
+    text: `${running.length} processes run since they were started, ${ended.length} have ended`,
+    isTrue: ended.length === 0,
+    wanted: 'none has ended',
+    seen: ended.map(({ name }) => name).join(', '),
+  });
   const request = { method: 'GET', path: '/orders/17' };
   load.start(
     [
@@ -32,18 +39,19 @@ export async function cost(mesh: Mesh, load: Load, story: Story): Promise<void> 
     const [from, to] = [before[at] ?? null, after[at] ?? null];
     return from === null || to === null || requests === 0 ? 'n/a' : `${Math.round((to - from) / requests)} us`;
   });
-  const added = (ms: 'p50Ms' | 'p99Ms'): string => milliseconds((through?.[ms] ?? NaN) - (direct?.[ms] ?? NaN));
-  const each = `${milliseconds(direct?.p50Ms ?? NaN)} / ${milliseconds(direct?.p99Ms ?? NaN)} without, ${milliseconds(through?.p50Ms ?? NaN)} / ${milliseconds(through?.p99Ms ?? NaN)} with`;
+  const added = (quantile: 'p50Ms' | 'p99Ms'): string => milliseconds((through?.[quantile] ?? NaN) - (direct?.[quantile] ?? NaN));
   story.fact({
-    text: `cost of both sidecars at ${PER_SECOND} requests/s: +${added('p50Ms')} p50, +${added('p99Ms')} p99 (${each}); CPU per request ${ofWeb ?? 'n/a'} in web's, ${ofOrders ?? 'n/a'} in orders'`,
+    text: `cost of both sidecars: +${added('p50Ms')} ms p50, +${added('p99Ms')} ms p99; CPU per request ${ofWeb ?? 'n/a'} (web's), ${ofOrders ?? 'n/a'} (orders')`,
     isTrue: isFlawless(counts) && unwanted(counts, DIRECT, [200]) + unwanted(counts, THROUGH, [200]) === 0 && requests > 0,
     wanted: 'every request answered 200, directly and through both',
     seen: countsText(counts),
   });
+  const each = [direct, through].map((of) => `${milliseconds(of?.p50Ms ?? NaN)} / ${milliseconds(of?.p99Ms ?? NaN)} ms`);
+  story.detail(`p50 / p99 of ${requests} requests each, in turn, ${PER_SECOND}/s: direct ${each[0]}, through both ${each[1]}`);
 }
 
 function milliseconds(ms: number): string {
-  return `${ms.toFixed(2)} ms`;
+  return ms.toFixed(2);
 }
 
 const DIRECT = 'direct';

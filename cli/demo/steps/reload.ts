@@ -20,7 +20,7 @@ export async function reload(mesh: Mesh, load: Load, story: Story): Promise<void
     seen: `${answersText(before)}; ${countsText(before)}`,
   });
   await edit(mesh, load, story, 'web may write', ordersPolicy(['checkout', 'web']), 200);
-  await edit(mesh, load, story, 'web may not write any more', ordersPolicy(), 403);
+  await edit(mesh, load, story, 'no more', ordersPolicy(), 403);
 }
 
 async function edit(mesh: Mesh, load: Load, story: Story, what: string, text: string, status: number): Promise<void> {
@@ -35,7 +35,7 @@ async function edit(mesh: Mesh, load: Load, story: Story, what: string, text: st
   const { revision } = await policyOf(admin);
   const afterMs = change === null ? null : Math.round(change.atMs - editedMs);
   story.fact({
-    text: `policy edited, ${what}: ${WRITE} turns ${status === 200 ? 403 : 200} -> ${change?.status ?? 'nothing'} after ${afterMs ?? '-'} ms, once and for all; ${countsText(counts)}`,
+    text: `policy edited, ${what}: DELETE -> ${change?.status ?? 'as before'} after ${afterMs ?? '-'} ms; ${countsText(counts)}`,
     isTrue:
       change !== null &&
       flips === 1 &&

@@ -40,7 +40,7 @@ async function tellApps(mesh: Mesh, story: Story): Promise<void> {
   const lines = apps.map(({ name, text }) => `${name} ${text.split('\n').length - 1}`);
   const isPlain = apps.every(({ text }) => text.split('\n').length <= 31 && !/node:(?:tls|https|crypto)/u.test(text));
   story.fact({
-    text: `${apps.length} apps run, plain node:http, no TLS and no authorization in them; lines: ${lines.join(', ')}`,
+    text: `${apps.length} apps run, plain node:http without TLS or authorization; lines of code: ${lines.join(', ')}`,
     isTrue: isPlain && mesh.all.every(({ name }) => mesh.app(name).child.exitCode === null),
     wanted: 'four apps of at most 30 lines that run and import neither tls nor crypto',
     seen: lines.join(', '),
@@ -49,11 +49,12 @@ async function tellApps(mesh: Mesh, story: Story): Promise<void> {
 
 async function tellSidecars(mesh: Mesh, story: Story, began: number): Promise<void> {
   await Promise.all(mesh.all.map(({ name, statusPort }) => mesh.answers(statusPort, '/healthz/ready', mesh.sidecar(name))));
+  const pids = mesh.all.map(({ name }) => mesh.sidecar(name).pid).join(', ');
   const seconds = ((performance.now() - began) / 1_000).toFixed(1);
   const ids = await Promise.all(mesh.all.map(async (each) => (await identityOf(filesOf(each).admin)).spiffeId));
   const wanted = mesh.all.map(({ spiffeId }) => spiffeId);
   story.fact({
-    text: `${ids.length} sidecars ready after ${seconds} s, each a process of its own: ${ids.map((id) => id?.slice(`spiffe://${TRUST_DOMAIN}`.length)).join(', ')}`,
+    text: `${ids.length} sidecars ready after ${seconds} s, a process each (${pids}), the first as ${ids[0] ?? 'nobody'}`,
     isTrue: ids.join() === wanted.join(),
     wanted: wanted.join(', '),
     seen: ids.join(', '),
