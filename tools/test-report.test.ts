@@ -24,6 +24,11 @@ test.each([
     '1 passed, 1 failed, 0 skipped',
   ],
   [
+    'counts a file that is skipped as a whole',
+    { success: true, testResults: [file('passed'), file('passed', 'passed')] },
+    '1 passed, 0 failed, 1 skipped',
+  ],
+  [
     'counts a file whose set-up failed',
     { success: false, testResults: [file('failed', 'skipped')] },
     '0 passed, 1 failed, 1 skipped',

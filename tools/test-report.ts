@@ -23,7 +23,10 @@ export function countReport(report: unknown): TestCounts {
   let skipped = 0;
   for (const file of listOf(report, 'testResults')) {
     let failedHere = 0;
-    for (const result of listOf(file, 'assertionResults')) {
+    const results = listOf(file, 'assertionResults');
+    // A suite that is skipped as a whole does not even name its tests.
+    if (results.length === 0 && memberOf(file, 'status') !== 'failed') skipped++;
+    for (const result of results) {
       const status = memberOf(result, 'status');
       if (status === 'passed') passed++;
       else if (status === 'failed') failedHere++;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { freePort } from './free-port.ts';
 import { peer } from './peers.ts';
@@ -50,14 +50,17 @@ test('runProcess() passes input and environment and collects both outputs', asyn
 });
 
 describe('peer()', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
   test('finds a program on PATH and answers null for one that is nowhere', () => {
+    vi.stubEnv('POSTERN_PEERS', '');
+    vi.stubEnv('POSTERN_TEST_MISSING', '');
     expect(peer('sh')).toMatch(/\/sh$/);
-    const required = process.env['POSTERN_PEERS'];
-    delete process.env['POSTERN_PEERS'];
     expect(peer('no-such-peer')).toBeNull();
-    process.env['POSTERN_PEERS'] = 'required';
-    expect(() => peer('no-such-peer')).toThrow(/POSTERN_PEERS=required/);
-    if (required === undefined) delete process.env['POSTERN_PEERS'];
-    else process.env['POSTERN_PEERS'] = required;
+  });
+
+  test('throws for one that is nowhere when none may be missing', () => {
+    vi.stubEnv('POSTERN_PEERS', 'required');
+    expect(() => peer('no-such-peer')).toThrow(/^Cannot run these tests without "peer no-such-peer"/);
   });
 });
