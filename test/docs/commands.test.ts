@@ -32,7 +32,7 @@ describe.each(pages)('$page', ({ page, blocks }) => {
       cpSync(join(ROOT, run.folder), folder, { recursive: true });
     }
     // Jobs that a block leaves in the background end with it.
-    const text = `exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT; set -eo pipefail\n${script}\n`;
+    const text = `exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT; set -eo pipefail\n${script}\n`;
     const exit = await runProcess('bash', ['-c', text], {
       cwd: folder,
       env: { PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, NO_COLOR: '1' },
