@@ -31,6 +31,9 @@ describe('VerifyCache', () => {
     expect(cache.verify(chain, bundles, atMs + HOUR_MS)).toMatchObject({ ok: true });
     expect(cache.verify(chain, bundles, atMs + HOUR_MS + 1)).toMatchObject({ ok: false, code: 'expired' });
     cache.verify(chain, bundles, atMs);
+    const { hits } = cache.counts;
+    expect(cache.verify(chain, bundles, atMs - 60_000)).toMatchObject({ ok: true });
+    expect(cache.counts.hits).toBe(hits + 1);
     // A clock that was set back.
     expect(cache.verify(chain, bundles, atMs - 60_001)).toMatchObject({ ok: false, code: 'not_yet_valid' });
   });

@@ -265,6 +265,14 @@ describe('the path to a bundle', () => {
     expect(verdict(verifySvid(leaf(below(short, 'other')).chain, bundles, { atMs }))).toBe('path_length');
   });
 
+  test('a constraint on the names below a domain does not hold for the bare suffix', () => {
+    // `.test` is a valid trust domain; it is not below `.test`.
+    const dotted = createRoot({ trustDomain: '.test', atMs, lifetimeMs: DAY_MS });
+    const constrained = below(dotted, 'one', add(write.nameConstraints(['.test'], [])));
+    const { chain } = leaf(constrained, () => ({}), 'spiffe://.test/x');
+    expect(verdict(verifySvid(chain, bundlesOf(dotted), { atMs }))).toBe('name_constraint');
+  });
+
   test('takes key identifiers for what they say', () => {
     const twin = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
     const misled = leaf(root, swap(write.authorityKeyIdentifier(twin.certificate.x509.publicKey)));
@@ -304,6 +312,8 @@ describe('revocation', () => {
       lists: [crl(intermediate, { revoked: [listed], nextUpdateMs: atMs - 1000 })],
       want: 'revoked',
     },
+    { why: 'the list begins now', lists: [crl(intermediate, { thisUpdateMs: atMs })], want: true },
+    { why: 'the list ends now', lists: [crl(intermediate, { nextUpdateMs: atMs })], want: true },
     { why: 'the list is of the future', lists: [crl(intermediate, { thisUpdateMs: atMs + 1000 })], want: 'crl_expired' },
     { why: 'the list has no end', lists: [crl(intermediate, { nextUpdateMs: null })], want: true },
     { why: 'the list is forged', lists: [crl(intermediate, { signer: foreign.key })], want: 'crl_invalid' },
