@@ -1,20 +1,17 @@
 import { generateKeyPairSync } from 'node:crypto';
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+
+import { add, bundleOf, bundlesOf, drop, intact, swap, unknownExtension } from '#test/support/authority.ts';
 
 import { createIntermediate, createRoot, issueSvid } from './authority/authority.ts';
 import type { Authority, IssuedSvid, Overrides } from './authority/authority.ts';
-import { makeTrustBundle, parseTrustBundle, TrustBundles } from './trust-bundle.ts';
-import type { TrustBundle } from './trust-bundle.ts';
-import { DEFAULT_MAX_DEPTH, verifySvid } from './verify.ts';
+import { TrustBundles } from './trust-bundle.ts';
+import { verifySvid } from './verify.ts';
 import type { VerifyResult } from './verify.ts';
-import { readRevocationList } from './x509/crl.ts';
-import type { RevocationList } from './x509/crl.ts';
 import { EXTENDED_KEY_USAGE, EXTENSION, KEY_USAGE } from './x509/extensions.ts';
 import { contextOf, contextString, sequence, toDer } from './x509/encode.ts';
 import * as write from './x509/write.ts';
-import type { RevocationListFields } from './x509/write.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -107,7 +104,7 @@ describe('verifySvid()', () => {
     },
     { why: 'name constraints', overrides: add(write.nameConstraints(['a.test'], [])), want: 'leaf_name_constraints' },
     { why: 'an extension that is there twice', overrides: add(write.basicConstraints(false)), want: 'certificate_malformed' },
-    { why: 'an unknown extension that is not critical', overrides: add(unknown(false)), want: true },
+    { why: 'an unknown extension that is not critical', overrides: add(unknownExtension(false)), want: true },
     { why: 'the serial number 0', overrides: () => ({ serial: Buffer.from([0]) }), want: 'serial' },
     { why: 'a negative serial number', overrides: () => ({ serial: Buffer.from([0x80]) }), want: 'serial' },
     { why: 'a serial number of 21 bytes', overrides: () => ({ serial: Buffer.alloc(21, 1) }), want: 'serial' },
@@ -134,7 +131,7 @@ describe('verifySvid()', () => {
     },
     { why: 'no key usage', overrides: drop(EXTENSION.keyUsage), want: 'issuer_key_cert_sign' },
     { why: 'no basic constraints', overrides: drop(EXTENSION.basicConstraints), want: 'issuer_not_ca' },
-    { why: 'an unknown critical extension', overrides: add(unknown(true)), want: 'issuer_critical_extension' },
+    { why: 'an unknown critical extension', overrides: add(unknownExtension(true)), want: 'issuer_critical_extension' },
     { why: 'an end in the past', overrides: () => ({ notAfterMs: atMs - 1000 }), want: 'issuer_expired' },
     { why: 'a beginning in the future', overrides: () => ({ notBeforeMs: atMs + 1000 }), want: 'issuer_not_yet_valid' },
     { why: 'the serial number 0', overrides: () => ({ serial: Buffer.from([0]) }), want: 'issuer_serial' },
@@ -187,200 +184,19 @@ describe('verifySvid()', () => {
 
   test.each([
     { why: 'there is no bundle', trusted: new TrustBundles([], 0), want: 'bundle_missing' },
-    { why: 'the bundle is empty', trusted: new TrustBundles([bundle('a.test', [])], 0), want: 'bundle_missing' },
+    { why: 'the bundle is empty', trusted: new TrustBundles([bundleOf('a.test', [])], 0), want: 'bundle_missing' },
     { why: "only another domain's bundle is there", trusted: bundlesOf(foreign), want: 'bundle_missing' },
   ])('refuses when $why', ({ trusted, want }) => {
     expect(verdict(verifySvid(leaf(root).chain, trusted, { atMs }))).toBe(want);
   });
 });
 
-describe('the path to a bundle', () => {
-  test.each([0, 1, 2, 3, 4, 5, 6])('with %i intermediates needs as much depth', (count) => {
-    let authority = root;
-    for (let index = 0; index < count; index++) authority = below(authority, `number ${index}`);
-    const { chain } = leaf(authority);
-    expect(verdict(verifySvid(chain, bundles, { atMs, maxDepth: count }))).toBe(true);
-    if (count > 0) expect(verdict(verifySvid(chain, bundles, { atMs, maxDepth: count - 1 }))).toBe('path_too_deep');
-    expect(verdict(verifySvid(chain, bundles, { atMs }))).toBe(count <= DEFAULT_MAX_DEPTH ? true : 'path_too_deep');
-  });
-
-  test('is found whatever the order, and whatever else was sent', () => {
-    const [first, ...rest] = leaf(below(below(root, 'one'), 'two')).chain;
-    if (first === undefined) throw new Error('no leaf');
-    const noise = [foreign.certificate.der, below(foreign, 'three').certificate.der, root.certificate.der, first];
-    expect(verdict(verifySvid([first, ...noise, ...rest.toReversed()], bundles, { atMs }))).toBe(true);
-  });
-
-  test('never leads to a root that the peer brought', () => {
-    const forged = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
-    const { chain } = leaf(forged);
-    expect(verdict(verifySvid([...chain, forged.certificate.der], bundles, { atMs }))).toBe('issuer_mismatch');
-  });
-
-  test('never leads to another domain, even where both roots have one name and leaves no key identifier', () => {
-    const name = write.nameDer([['2.5.4.10', 'SPIRE']]);
-    const named: Overrides = (fields) => ({ ...drop(EXTENSION.authorityKeyIdentifier)(fields), issuer: name, subject: name });
-    const a = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS, overrides: named });
-    const b = createRoot({ trustDomain: 'b.test', atMs, lifetimeMs: DAY_MS, overrides: named });
-    const bare = drop(EXTENSION.authorityKeyIdentifier);
-    const forgery = leaf(b, bare);
-    expect(forgery.certificate.issuer.equals(leaf(a, bare).certificate.issuer)).toBe(true);
-    for (const trusted of [bundlesOf(a, b), bundlesOf(b, a)]) {
-      expect(verdict(verifySvid(leaf(a, bare).chain, trusted, { atMs }))).toBe(true);
-      expect(verdict(verifySvid(forgery.chain, trusted, { atMs }))).toBe('foreign_issuer');
-    }
-  });
-
-  test('is found among several anchors of one name', () => {
-    const twin = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
-    const trusted = new TrustBundles([bundle('a.test', [root, twin])], 0);
-    for (const authority of [root, twin]) {
-      expect(verdict(verifySvid(leaf(authority, drop(EXTENSION.authorityKeyIdentifier)).chain, trusted, { atMs }))).toBe(true);
-    }
-  });
-
-  test('ends after 24 signature checks', () => {
-    // Nine certificates of one name and one key, each of which signed every other: without a bound, 3,024 paths of length four.
-    const bare = drop(EXTENSION.authorityKeyIdentifier, EXTENSION.subjectKeyIdentifier);
-    const base = below(root, 'same', bare);
-    const twin: Overrides = (fields) => ({
-      ...bare(fields),
-      issuer: fields.subject,
-      publicKey: base.certificate.x509.publicKey,
-      signer: base.key,
-    });
-    const twins = Array.from({ length: 9 }, () => below(root, 'same', twin).certificate.der);
-    const before = process.cpuUsage();
-    const result = verifySvid([leaf(base, bare).certificate.der, ...twins], bundles, { atMs });
-    const spent = process.cpuUsage(before);
-    expect(verdict(result)).toBe('signature_budget');
-    expect((spent.user + spent.system) / 1000).toBeLessThan(100);
-  });
-
-  test('does not count self-issued authorities against the path length', () => {
-    const short = below(root, 'short', swap(write.basicConstraints(true, 0)));
-    const rolled = below(short, 'short');
-    expect(rolled.certificate.issuer.equals(rolled.certificate.subject)).toBe(true);
-    expect(verdict(verifySvid(leaf(rolled).chain, bundles, { atMs }))).toBe(true);
-    expect(verdict(verifySvid(leaf(below(short, 'other')).chain, bundles, { atMs }))).toBe('path_length');
-  });
-
-  test('a constraint on the names below a domain does not hold for the bare suffix', () => {
-    // `.test` is a valid trust domain; it is not below `.test`.
-    const dotted = createRoot({ trustDomain: '.test', atMs, lifetimeMs: DAY_MS });
-    const constrained = below(dotted, 'one', add(write.nameConstraints(['.test'], [])));
-    const { chain } = leaf(constrained, () => ({}), 'spiffe://.test/x');
-    expect(verdict(verifySvid(chain, bundlesOf(dotted), { atMs }))).toBe('name_constraint');
-  });
-
-  test('takes key identifiers for what they say', () => {
-    const twin = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
-    const misled = leaf(root, swap(write.authorityKeyIdentifier(twin.certificate.x509.publicKey)));
-    expect(verdict(verifySvid(misled.chain, bundles, { atMs }))).toBe('issuer_mismatch');
-  });
-});
-
-describe('revocation', () => {
-  const intermediate = below(root);
-  const svid = leaf(intermediate);
-  const other = leaf(intermediate);
-  const listed = { serial: svid.certificate.serial, atMs };
-  const ofRoot = crl(root, { revoked: [{ serial: intermediate.certificate.serial, atMs }] });
-
-  test.each<{ why: string; lists: readonly RevocationList[]; want: true | string }>([
-    { why: 'the leaf is listed', lists: [crl(intermediate, { revoked: [listed] })], want: 'revoked' },
-    {
-      why: 'another leaf is listed',
-      lists: [crl(intermediate, { revoked: [{ serial: other.certificate.serial, atMs }] })],
-      want: true,
-    },
-    { why: 'the list is empty', lists: [crl(intermediate, {})], want: true },
-    { why: 'the intermediate is listed', lists: [ofRoot], want: 'revoked' },
-    {
-      why: 'the second list of the issuer lists it',
-      lists: [crl(intermediate, {}), crl(intermediate, { revoked: [listed] })],
-      want: 'revoked',
-    },
-    { why: "another authority's list lists the serial", lists: [crl(foreign, { revoked: [listed] })], want: true },
-    {
-      why: 'the list is out of date',
-      lists: [crl(intermediate, { thisUpdateMs: atMs - HOUR_MS, nextUpdateMs: atMs - 1000 })],
-      want: 'crl_expired',
-    },
-    {
-      why: 'an out-of-date list lists it',
-      lists: [crl(intermediate, { revoked: [listed], nextUpdateMs: atMs - 1000 })],
-      want: 'revoked',
-    },
-    { why: 'the list begins now', lists: [crl(intermediate, { thisUpdateMs: atMs })], want: true },
-    { why: 'the list ends now', lists: [crl(intermediate, { nextUpdateMs: atMs })], want: true },
-    { why: 'the list is of the future', lists: [crl(intermediate, { thisUpdateMs: atMs + 1000 })], want: 'crl_expired' },
-    { why: 'the list has no end', lists: [crl(intermediate, { nextUpdateMs: null })], want: true },
-    { why: 'the list is forged', lists: [crl(intermediate, { signer: foreign.key })], want: 'crl_invalid' },
-    {
-      why: 'the list has an unknown critical extension',
-      lists: [crl(intermediate, { extensions: [unknown(true)] })],
-      want: 'crl_invalid',
-    },
-  ])('when $why', ({ lists, want }) => {
-    const trusted = new TrustBundles([bundle('a.test', [root], lists)], 0);
-    expect(verdict(verifySvid(svid.chain, trusted, { atMs }))).toBe(want);
-  });
-
-  test('needs an issuer that may sign lists', () => {
-    const silent = below(root, 'silent', swap(write.keyUsage(KEY_USAGE.keyCertSign)));
-    const trusted = new TrustBundles([bundle('a.test', [root], [crl(silent, {})])], 0);
-    expect(verdict(verifySvid(leaf(silent).chain, trusted, { atMs }))).toBe('crl_invalid');
-  });
-
-  test("ends an identity with its issuer's list", () => {
-    const list = crl(intermediate, { nextUpdateMs: atMs + 60_000 });
-    const trusted = new TrustBundles([bundle('a.test', [root], [list])], 0);
-    expect(verifySvid(svid.chain, trusted, { atMs })).toMatchObject({ identity: { notAfterMs: atMs + 60_000 } });
-  });
-
-  test('of one domain says nothing of another', () => {
-    const trusted = new TrustBundles([bundle('a.test', [root], [crl(root, {})]), bundle('b.test', [foreign])], 0);
-    const { chain } = leaf(foreign, () => ({}), 'spiffe://b.test/x');
-    expect(verdict(verifySvid(chain, trusted, { atMs }))).toBe(true);
-  });
-});
-
-describe('hostile bytes', () => {
-  const { chain } = leaf(below(root));
-  const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = chain;
-
-  test('never throw and are never accepted, wherever a byte is changed', () => {
-    for (const [index, whole] of [first, second].entries()) {
-      for (let at = 0; at < whole.length; at++) {
-        const bent = Buffer.from(whole);
-        bent[at] = (bent[at] ?? 0) ^ (1 << (at % 8));
-        const result = verifySvid(index === 0 ? [bent, second] : [first, bent], bundles, { atMs });
-        expect(result.ok, `byte ${at} of certificate ${index}`).toBe(false);
-      }
-    }
-  });
-
-  test('never throw, cut, filled up or made up', () => {
-    const any = fc.oneof(
-      fc.uint8Array({ maxLength: 200 }).map((each) => Buffer.from(each)),
-      fc.nat(first.length - 1).map((length) => first.subarray(0, length)),
-      fc.tuple(fc.nat(first.length - 1), fc.uint8Array({ minLength: 1, maxLength: 4 })).map(([at, bytes]) => {
-        return Buffer.concat([first.subarray(0, at), bytes, first.subarray(at)]);
-      }),
-    );
-    fc.assert(
-      fc.property(fc.array(any, { minLength: 1, maxLength: 3 }), (raw) => {
-        expect(verifySvid(raw, bundles, { atMs }).ok).toBe(false);
-        expect(readRevocationList(raw[0] ?? first).ok).toBe(false);
-      }),
-      { numRuns: 2000 },
-    );
-  });
-});
-
-function leaf(authority: Authority, overrides: Overrides = () => ({}), spiffeId = ID): IssuedSvid {
+function leaf(authority: Authority, overrides: Overrides = intact, spiffeId = ID): IssuedSvid {
   return issueSvid(authority, { spiffeId, atMs, lifetimeMs: HOUR_MS, overrides });
+}
+
+function below(parent: Authority, name = 'one', overrides: Overrides = intact): Authority {
+  return createIntermediate(parent, { atMs, lifetimeMs: DAY_MS, name, overrides });
 }
 
 function tryLeaf(authority: Authority, overrides: Overrides): IssuedSvid | null {
@@ -391,60 +207,12 @@ function tryLeaf(authority: Authority, overrides: Overrides): IssuedSvid | null 
   }
 }
 
-function below(parent: Authority, name = 'one', overrides: Overrides = () => ({})): Authority {
-  return createIntermediate(parent, { atMs, lifetimeMs: DAY_MS, name, overrides });
-}
-
-function bundlesOf(...authorities: readonly Authority[]): TrustBundles {
-  return new TrustBundles(
-    authorities.map((each) => bundle(each.trustDomain, [each])),
-    1,
-  );
-}
-
-function bundle(domain: string, authorities: readonly Authority[], revocationLists: readonly RevocationList[] = []): TrustBundle {
-  const anchors = authorities.map((each) => each.certificate);
-  const made = authorities.length === 0 ? parseTrustBundle(domain, '') : makeTrustBundle(domain, anchors, { revocationLists });
-  if (!made.ok) throw new Error(made.message);
-  return made.bundle;
-}
-
-function crl(authority: Authority, fields: Partial<RevocationListFields>): RevocationList {
-  const der = write.writeRevocationList({
-    issuer: authority.certificate.subject,
-    thisUpdateMs: atMs - HOUR_MS,
-    nextUpdateMs: atMs + HOUR_MS,
-    revoked: [],
-    signer: authority.key,
-    ...fields,
-  });
-  const read = readRevocationList(der);
-  if (!read.ok) throw new Error(read.message);
-  return read.list;
-}
-
-function swap(extension: write.ExtensionFields): Overrides {
-  return ({ extensions }) => ({ extensions: extensions.map((each) => (each.oid === extension.oid ? extension : each)) });
-}
-
-function add(extension: write.ExtensionFields): Overrides {
-  return ({ extensions }) => ({ extensions: [...extensions, extension] });
-}
-
-function drop(...oids: readonly string[]): Overrides {
-  return ({ extensions }) => ({ extensions: extensions.filter((each) => !oids.includes(each.oid)) });
-}
-
 function usages(...purposes: readonly (keyof typeof EXTENDED_KEY_USAGE)[]): Overrides {
   return swap(write.extKeyUsage(purposes.map((each) => EXTENDED_KEY_USAGE[each])));
 }
 
 function names(...uris: readonly string[]): Overrides {
   return add(write.subjectAltName(uris, [], false));
-}
-
-function unknown(isCritical: boolean): write.ExtensionFields {
-  return { oid: '1.2.3.4', isCritical, value: Buffer.from([5, 0]) };
 }
 
 function dnsConstraint(): write.ExtensionFields {

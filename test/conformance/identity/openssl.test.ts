@@ -17,14 +17,14 @@ import { verifySvid } from '#certs/verify.ts';
 import { EXTENDED_KEY_USAGE, EXTENSION, KEY_USAGE } from '#certs/x509/extensions.ts';
 import { writePem } from '#certs/x509/pem.ts';
 import * as write from '#certs/x509/write.ts';
+import { add, bundlesOf, drop, intact, swap, unknownExtension } from '#test/support/authority.ts';
 import { peer } from '#test/support/peers.ts';
 
-import { add, bundlesOf, drop, swap, WORKLOAD_ID } from './svid-cases.ts';
+import { WORKLOAD_ID } from './svid-cases.ts';
 
 const openssl = peer('openssl');
 const HOUR_MS = 3_600_000;
 const atMs = Date.now();
-const intact: Overrides = () => ({});
 
 /** Weighted towards no fault, so that a third to a half of all chains are good. */
 const signerOverrides = fc.oneof(
@@ -41,8 +41,8 @@ const signerOverrides = fc.oneof(
       add(write.nameConstraints(['b.test'], [])),
       add(write.nameConstraints([], ['a.test'])),
       add(write.nameConstraints([], ['b.test'])),
-      add({ oid: '1.2.3.4', isCritical: true, value: Buffer.from([5, 0]) }),
-      add({ oid: '1.2.3.4', isCritical: false, value: Buffer.from([5, 0]) }),
+      add(unknownExtension(true)),
+      add(unknownExtension(false)),
       () => ({ notAfterMs: atMs - 1000 }),
       () => ({ notBeforeMs: atMs + HOUR_MS }),
       drop(EXTENSION.basicConstraints),
@@ -63,7 +63,7 @@ const leafOverrides = fc.oneof(
       swap(write.subjectAltName([WORKLOAD_ID], [], false)),
       drop(EXTENSION.extKeyUsage),
       drop(EXTENSION.basicConstraints),
-      add({ oid: '1.2.3.4', isCritical: true, value: Buffer.from([5, 0]) }),
+      add(unknownExtension(true)),
       () => ({ notAfterMs: atMs - 1000 }),
       () => ({ serial: Buffer.from([0]) }),
     ),

@@ -6,11 +6,11 @@
 import { createIntermediate, createRoot, issueSvid } from '#certs/authority/authority.ts';
 import type { Authority, IssuedSvid, Overrides } from '#certs/authority/authority.ts';
 import type { SvidRefusalCode } from '#certs/refusal.ts';
-import { parseTrustBundle, TrustBundles } from '#certs/trust-bundle.ts';
+import type { TrustBundles } from '#certs/trust-bundle.ts';
 import { EXTENSION, KEY_USAGE } from '#certs/x509/extensions.ts';
 import { writePem } from '#certs/x509/pem.ts';
 import * as write from '#certs/x509/write.ts';
-import type { ExtensionFields } from '#certs/x509/write.ts';
+import { add, bundlesOf, drop, intact, swap, unknownExtension } from '#test/support/authority.ts';
 
 export interface SvidCase {
   readonly name: string;
@@ -41,9 +41,9 @@ export function makeSvidBattery(atMs: number): SvidBattery {
   const b = createRoot({ trustDomain: 'b.test', atMs, lifetimeMs: DAY_MS });
   const below = (parent: Authority, name: string, overrides?: Overrides): Authority =>
     createIntermediate(parent, { atMs, lifetimeMs: DAY_MS, name, ...(overrides === undefined ? {} : { overrides }) });
-  const leaf = (authority: Authority, overrides: Overrides = () => ({}), spiffeId = WORKLOAD_ID): IssuedSvid =>
+  const leaf = (authority: Authority, overrides: Overrides = intact, spiffeId = WORKLOAD_ID): IssuedSvid =>
     issueSvid(authority, { spiffeId, atMs, lifetimeMs: HOUR_MS, overrides });
-  const withId = (id: string): IssuedSvid => leaf(a, () => ({}), id);
+  const withId = (id: string): IssuedSvid => leaf(a, intact, id);
 
   const intermediate = below(a, 'one');
   const crossed = below(b, 'crossed');
@@ -58,10 +58,7 @@ export function makeSvidBattery(atMs: number): SvidBattery {
   const good = [
     accepted('signed by the root', leaf(a)),
     accepted('signed by an intermediate', leaf(intermediate)),
-    accepted(
-      'of another trusted domain',
-      leaf(b, () => ({}), 'spiffe://b.test/x'),
-    ),
+    accepted('of another trusted domain', leaf(b, intact, 'spiffe://b.test/x')),
     accepted('a DNS name beside the URI', leaf(a, swap(write.subjectAltName([WORKLOAD_ID], ['api.prod'], true)))),
     accepted('an intermediate with path length 0 above a leaf', leaf(short)),
     accepted('a name constraint that holds', leaf(here)),
@@ -120,12 +117,7 @@ export function makeSvidBattery(atMs: number): SvidBattery {
     refused('an intermediate without keyCertSign', leaf(noCertSign), 'issuer_key_cert_sign', 'X509-SVID 4.3'),
     refused('more intermediates than the path length allows', leaf(below(short, 'two')), 'path_length', 'X509-SVID 4.1'),
     refused('a name constraint that does not hold', leaf(elsewhere), 'name_constraint', 'X509-SVID 4.2'),
-    refused(
-      'an unknown critical extension',
-      leaf(a, add({ oid: '1.2.3.4', isCritical: true, value: Buffer.from([4, 1, 0x78]) })),
-      'critical_extension',
-      'RFC 5280 4.2',
-    ),
+    refused('an unknown critical extension', leaf(a, add(unknownExtension(true))), 'critical_extension', 'RFC 5280 4.2'),
     refused(
       'signed by a workload',
       issueSvid(byWorkload, { spiffeId: 'spiffe://a.test/admin', atMs, lifetimeMs: HOUR_MS }),
@@ -134,31 +126,6 @@ export function makeSvidBattery(atMs: number): SvidBattery {
     ),
   ];
   return { a, b, bundles: bundlesOf(a, b), good, bad };
-}
-
-/** The bundles of some authorities, each under its own trust domain. */
-export function bundlesOf(...authorities: readonly Authority[]): TrustBundles {
-  const bundles = authorities.map(({ trustDomain, bundlePem }) => {
-    const parsed = parseTrustBundle(trustDomain, bundlePem);
-    if (!parsed.ok) throw new Error(parsed.message);
-    return parsed.bundle;
-  });
-  return new TrustBundles(bundles, 1);
-}
-
-/** Replaces the extension of the same kind. */
-export function swap(extension: ExtensionFields): Overrides {
-  return ({ extensions }) => ({ extensions: extensions.map((each) => (each.oid === extension.oid ? extension : each)) });
-}
-
-export function add(extension: ExtensionFields): Overrides {
-  return ({ extensions }) => ({ extensions: [...extensions, extension] });
-}
-
-export function drop(oid: string): Overrides {
-  // A name, because certificates without any are refused for that by OpenSSL's strict mode.
-  const subject = write.nameDer([['2.5.4.3', 'leaf']]);
-  return ({ extensions }) => ({ subject, extensions: extensions.filter((each) => each.oid !== oid) });
 }
 
 function uris(...names: readonly string[]): Overrides {

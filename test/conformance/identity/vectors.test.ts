@@ -12,9 +12,8 @@ import { parseTrustBundle, TrustBundles } from '#certs/trust-bundle.ts';
 import { verifySvid } from '#certs/verify.ts';
 import { EXTENSION, KEY_USAGE } from '#certs/x509/extensions.ts';
 import * as write from '#certs/x509/write.ts';
+import { bundlesOf, drop, intact, swap } from '#test/support/authority.ts';
 import { vectorsDir } from '#test/support/vectors.ts';
-
-import { bundlesOf, drop, swap } from './svid-cases.ts';
 
 const vectors = vectorsDir();
 const HOUR_MS = 3_600_000;
@@ -155,12 +154,12 @@ describe.skipIf(vectors === null)('verification', () => {
   const two = root('domain2.test');
   const bad = root('domain1.test');
   const id = 'spiffe://domain1.test/workload1';
-  const chain = (overrides: Overrides = () => ({}), spiffeId = id): readonly Buffer[] =>
+  const chain = (overrides: Overrides = intact, spiffeId = id): readonly Buffer[] =>
     issueSvid(one, { spiffeId, atMs, lifetimeMs: HOUR_MS, overrides }).chain;
   const usage = (bit: number): Overrides => swap(write.keyUsage(KEY_USAGE.digitalSignature | bit));
   const chains: Readonly<Record<string, readonly Buffer[]>> = {
     leaf1: chain(),
-    leafBad: chain(() => ({}), 'sparfe://domain1.test/workload1'),
+    leafBad: chain(intact, 'sparfe://domain1.test/workload1'),
     leaf1NoURI: chain(drop(EXTENSION.subjectAltName)),
     leaf1DupUris: chain(swap(write.subjectAltName([id, 'spiffe://domain1.test/workload2'], [], true))),
     leaf1IsCA: chain(swap(write.basicConstraints(true))),
