@@ -41,6 +41,8 @@ export class Guard {
       this.#shell.once('exit', () => resolve());
     });
     this.#shell.stdin?.end('done\n');
+    // Nothing else may keep the loop alive any more.
+    this.#shell.ref();
     await ended;
   }
 }
