@@ -109,6 +109,7 @@ describe('verifySvid()', () => {
     { why: 'a negative serial number', overrides: () => ({ serial: Buffer.from([0x80]) }), want: 'serial' },
     { why: 'a serial number of 21 bytes', overrides: () => ({ serial: Buffer.alloc(21, 1) }), want: 'serial' },
     { why: 'a serial number of 20 bytes', overrides: () => ({ serial: Buffer.alloc(20, 1) }), want: true },
+    { why: 'a serial number with its sign byte', overrides: () => ({ serial: Buffer.from([0, 0x81]) }), want: true },
     { why: 'an RSA key of 1024 bits', overrides: () => ({ publicKey: rsa(1024) }), want: 'weak_key' },
     { why: 'an RSA key of 2048 bits', overrides: () => ({ publicKey: rsa(2048) }), want: true },
     { why: 'a key on secp256k1', overrides: () => ({ publicKey: ec('secp256k1') }), want: 'weak_key' },
@@ -168,6 +169,26 @@ describe('verifySvid()', () => {
   ])('judges an anchor with $why', ({ overrides, want }) => {
     const anchor = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS, overrides });
     expect(verdict(verifySvid(leaf(below(anchor)).chain, bundlesOf(anchor), { atMs }))).toBe(want);
+  });
+
+  test.each([
+    { when: 'at its end', offset: 0, want: true },
+    { when: 'a millisecond after its end', offset: 1, want: 'issuer_expired' },
+  ])('judges an intermediate $when', ({ offset, want }) => {
+    const authority = below(root, 'one', () => ({ notAfterMs: atMs + 1000 }));
+    expect(verdict(verifySvid(leaf(authority).chain, bundles, { atMs: atMs + 1000 + offset }))).toBe(want);
+  });
+
+  test.each([
+    { uri: 'https://a.test', want: true },
+    { uri: 'https://a.test/x', want: true },
+    { uri: 'https://b.test/x', want: 'name_constraint' },
+    { uri: 'https://a.test:443/x', want: 'name_constraint' },
+    { uri: 'https://u@a.test/x', want: 'name_constraint' },
+    { uri: 'urn:a.test', want: 'name_constraint' },
+  ])('holds the URI name $uri of an authority against the constraint above it', ({ uri, want }) => {
+    const constrained = below(root, 'one', add(write.nameConstraints(['a.test'], [])));
+    expect(verdict(verifySvid(leaf(below(constrained, 'two', names(uri))).chain, bundles, { atMs }))).toBe(want);
   });
 
   test.each([

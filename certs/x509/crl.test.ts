@@ -59,6 +59,16 @@ describe('revocation', () => {
     { why: 'the list has no end', lists: [crl(intermediate, { nextUpdateMs: null })], want: true },
     { why: 'the list is forged', lists: [crl(intermediate, { signer: foreign.key })], want: 'crl_invalid' },
     {
+      why: 'the list has an unknown extension that is not critical',
+      lists: [crl(intermediate, { extensions: [unknownExtension(false)] })],
+      want: true,
+    },
+    {
+      why: 'the list has a number that is marked critical',
+      lists: [crl(intermediate, { extensions: [{ oid: '2.5.29.20', isCritical: true, value: Buffer.from([2, 1, 1]) }] })],
+      want: true,
+    },
+    {
       why: 'the list has an unknown critical extension',
       lists: [crl(intermediate, { extensions: [unknownExtension(true)] })],
       want: 'crl_invalid',
