@@ -1,12 +1,20 @@
-/** Notices that the demo is asked to end: Ctrl-C, SIGTERM, a terminal that closes, a reader of its output that is gone. */
+/**
+ * Notices that the demo is asked to end: Ctrl-C, SIGTERM, a terminal that closes, a reader of its output that is gone, or an npm
+ * that was ended and did not tell us (it signals the shell between us, which keeps the signal to itself).
+ */
 
 export class Interruption {
   readonly #asked = Promise.withResolvers<false>();
+  readonly #parent = process.ppid;
+  readonly #watch: NodeJS.Timeout | null;
   #isAsked = false;
 
   constructor() {
     for (const signal of SIGNALS) process.on(signal, this.#ask);
     process.stdout.on('error', this.#end);
+    // Started by a shell without npm, the demo may well outlive that shell: nohup, disown.
+    const isByNpm = process.env['npm_lifecycle_event'] !== undefined;
+    this.#watch = isByNpm ? setInterval(() => process.ppid !== this.#parent && this.#end(), PARENT_POLL_MS).unref() : null;
   }
 
   /** True when the work was done, false when the end was asked for before. Rejects as the work does. */
@@ -19,6 +27,7 @@ export class Interruption {
   }
 
   close(): void {
+    if (this.#watch !== null) clearInterval(this.#watch);
     for (const signal of SIGNALS) process.off(signal, this.#ask);
   }
 
@@ -37,4 +46,5 @@ export class Interruption {
 /** As a shell tells of SIGINT. */
 export const INTERRUPTED = 130;
 
+const PARENT_POLL_MS = 250;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -2,6 +2,7 @@
  * The story as it is told: one line per fact, with the time since the start, each a thing that was just observed and held against
  * what was wanted. It knows nothing of what it tells.
  */
+import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 
 /** A thing observed. */
@@ -25,12 +26,12 @@ export class Story {
   /** Facts that held, and that did not. */
   truths = 0;
   untruths = 0;
-  readonly #out: NodeJS.WriteStream;
+  readonly #out: Writable;
   readonly #isAsserted: boolean;
   readonly #startedMs: number;
   #isPaused = false;
 
-  constructor(out: NodeJS.WriteStream, isAsserted: boolean, startedMs: number) {
+  constructor(out: Writable, isAsserted: boolean, startedMs: number) {
     this.#out = out;
     this.#isAsserted = isAsserted;
     this.#startedMs = startedMs;

@@ -11,6 +11,8 @@ import { LoadWindow } from './window.ts';
 export interface LoadOptions {
   readonly targets: readonly LoadTarget[];
   readonly perSecond: number;
+  /** A request without an answer for so long counts as hanging. */
+  readonly hangMs?: number;
   readonly onChange: (target: string, status: number, atMs: number) => void;
 }
 
@@ -81,7 +83,7 @@ export class LoadLoop {
       },
     );
     call.on('error', () => over(() => window.failed(false)));
-    const deadline = setTimeout(() => over(() => giveUp(call, window)), HANG_MS);
+    const deadline = setTimeout(() => over(() => giveUp(call, window)), this.#options.hangMs ?? HANG_MS);
     call.end();
   }
 
@@ -102,7 +104,6 @@ function giveUp(call: ClientRequest, window: LoadWindow): void {
 }
 
 const TICK_MS = 5;
-const BURST = 20;
+const BURST = 60;
 const SOCKETS = 16;
-/** A request without an answer for so long counts as hanging. */
 const HANG_MS = 5_000;
