@@ -25,7 +25,7 @@ export function isCanonicalPath(bytes: Uint8Array, start: number, end: number, m
   for (let index = start; index < end; index++) {
     const byte = bytes[index] ?? 0;
     const kind = KIND[byte] ?? REFUSED;
-    if (kind === PLAIN) continue;
+    if (kind === PLAIN || (kind === PARAMETER && !isStrict)) continue;
     if (kind === SEGMENT_END) {
       const next = index + 1 < end ? (bytes[index + 1] ?? 0) : 0;
       if (next === SLASH && mergesSlashes) return false;
@@ -44,6 +44,8 @@ export function canonicalPath(raw: string, mode: PathMode): string | null {
   if (mode === 'none') return raw;
   if (mode === 'strict' && isAmbiguous(raw)) return null;
   const text = decodeEscapes(raw, mode === 'decode-and-merge');
+  // Decoding may bring an escape of an escape together.
+  if (mode === 'strict' && isAmbiguous(text)) return null;
   const path = removeDotSegments(text);
   return mode === 'base' ? path : mergeSlashes(path);
 }
@@ -193,9 +195,11 @@ const REFUSED = 0;
 const PLAIN = 1;
 const SEGMENT_END = 2;
 const ESCAPE = 3;
-/** Has to be looked at: a backslash, or a parameter in `strict`. */
+/** Has to be looked at: a backslash. */
 const LOOKED_AT = 4;
 const ESCAPED_BY_US = 5;
+/** Plain, but ambiguous in `strict`. */
+const PARAMETER = 6;
 
 const KIND = new Uint8Array(256);
 const UNRESERVED = new Uint8Array(256);
@@ -207,5 +211,5 @@ for (const character of "!$&'()*+,=:@[]") KIND[character.charCodeAt(0)] = PLAIN;
 for (const character of '"<>^`{|}') KIND[character.charCodeAt(0)] = ESCAPED_BY_US;
 KIND[SLASH] = SEGMENT_END;
 KIND[PERCENT] = ESCAPE;
-KIND[SEMICOLON] = PLAIN;
+KIND[SEMICOLON] = PARAMETER;
 KIND[BACKSLASH] = LOOKED_AT;
