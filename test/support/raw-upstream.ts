@@ -41,6 +41,8 @@ export class UpstreamConnection {
 
 export class RawUpstream implements AsyncDisposable {
   readonly connections: UpstreamConnection[] = [];
+  /** Complete requests over all connections, in order of arrival. */
+  readonly requests: Message[] = [];
   /** May be replaced at any time; connections ask for it anew. */
   behaviour: UpstreamBehaviour;
   readonly #server: Server;
@@ -59,11 +61,6 @@ export class RawUpstream implements AsyncDisposable {
     return this.connections.filter((connection) => !connection.isClosed && connection.end === 'open');
   }
 
-  /** Complete requests over all connections. */
-  get requests(): readonly Message[] {
-    return this.connections.flatMap((connection) => connection.requests);
-  }
-
   get bytes(): number {
     return this.connections.reduce((sum, connection) => sum + connection.bytes, 0);
   }
@@ -72,6 +69,7 @@ export class RawUpstream implements AsyncDisposable {
   forget(): void {
     const open = this.open;
     this.connections.length = 0;
+    this.requests.length = 0;
     this.connections.push(...open);
     for (const connection of open) {
       connection.bytes = 0;
@@ -104,7 +102,9 @@ export class RawUpstream implements AsyncDisposable {
       this.behaviour.onBytes?.(connection);
       while (connection.answered < connection.reader.messages.length) {
         const request = connection.reader.messages[connection.answered++];
-        if (request !== undefined) (this.behaviour.onRequest ?? answerPlainly)(connection, request);
+        if (request === undefined) continue;
+        this.requests.push(request);
+        (this.behaviour.onRequest ?? answerPlainly)(connection, request);
       }
     });
     socket.on('end', () => {
