@@ -158,17 +158,18 @@ interface Loaded {
 
 async function load(options: FileSourceOptions): Promise<Loaded | { readonly fault: IdentityFault; readonly seen: string }> {
   const { files, trustDomain, clock } = options;
-  const seen = await signatureOf([files.certificate, files.key, ...Object.values(files.bundles)]);
-  const certificate = await readText(files.certificate);
-  const key = await readText(files.key);
-  if (typeof certificate !== 'string') return { fault: certificate, seen };
-  if (typeof key !== 'string') return { fault: key, seen };
-  const bundles = new Map<string, string>();
-  for (const [domain, file] of Object.entries(files.bundles)) {
-    const text = await readText(file);
+  const domains = Object.entries(files.bundles);
+  const paths = [files.certificate, files.key, ...domains.map(([, file]) => file)];
+  // The looks of the files come first: what is written after them is seen as a change.
+  const seen = await signatureOf(paths);
+  const read = await Promise.all(paths.map(readText));
+  const texts: string[] = [];
+  for (const text of read) {
     if (typeof text !== 'string') return { fault: text, seen };
-    bundles.set(domain, text);
+    texts.push(text);
   }
+  const [certificate = '', key = '', ...bundleTexts] = texts;
+  const bundles = new Map(domains.map(([domain], index) => [domain, bundleTexts[index] ?? '']));
   const result = assemble({ certificate, key, bundles }, files, trustDomain, clock.nowMs());
   return result.ok ? { svid: result.svid, bundles: result.bundles, seen } : { fault: result.fault, seen };
 }

@@ -22,13 +22,14 @@ export class FolderWatch {
   /** Watches what now leads to these files, and stops watching what no longer does. Never throws. */
   async follow(files: readonly string[]): Promise<void> {
     const wanted = new Map<string, Set<string>>();
-    for (const file of files) {
-      for (const [folder, name] of await stepsTo(file)) {
-        const key = `${await inodeOf(folder)}:${folder}`;
-        const names = wanted.get(key) ?? new Set();
-        names.add(name);
-        wanted.set(key, names);
-      }
+    const steps = (await Promise.all(files.map(stepsTo))).flat();
+    const folders = [...new Set(steps.map(([folder]) => folder))];
+    const inodes = new Map(await Promise.all(folders.map(async (folder) => [folder, await inodeOf(folder)] as const)));
+    for (const [folder, name] of steps) {
+      const key = `${inodes.get(folder) ?? 'none'}:${folder}`;
+      const names = wanted.get(key) ?? new Set();
+      names.add(name);
+      wanted.set(key, names);
     }
     for (const [key, { watcher }] of this.#watchers) {
       if (wanted.has(key)) continue;
