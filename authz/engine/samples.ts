@@ -53,7 +53,8 @@ export class SampleMaker {
   }
 
   #applySource(draft: Draft, source: Source, namespace: string): void {
-    for (const field of Object.keys(source)) {
+    // In no fixed order: fields that speak of one attribute overwrite each other.
+    for (const field of this.#rotated(Object.keys(source))) {
       // The keys of a source are its fields.
       const values = source[field as SourceField];
       if (values.length === 0 || (field.startsWith('not') && this.#random() > NEGATIVE)) continue;
@@ -260,6 +261,11 @@ export class SampleMaker {
         text.replace('/', '//'),
       ]) ?? text
     );
+  }
+
+  #rotated(items: readonly string[]): readonly string[] {
+    const start = Math.floor(this.#random() * items.length);
+    return [...items.slice(start), ...items.slice(0, start)];
   }
 
   #pick<T>(items: readonly T[]): T | undefined {

@@ -115,6 +115,12 @@ export class FieldReader {
     return this.#map.entries.some(({ key }) => key === name);
   }
 
+  /** Whether the field is there and says something, if only an empty list. */
+  hasValue(name: string): boolean {
+    const value = this.#map.entries.find(({ key }) => key === name)?.value;
+    return value !== undefined && !(value.kind === 'scalar' && value.value === null);
+  }
+
   /** Place of a field's key, else of the mapping. */
   where(name: string): Position {
     return this.#map.entries.find(({ key }) => key === name)?.keyPosition ?? this.position;

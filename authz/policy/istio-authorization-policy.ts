@@ -272,7 +272,7 @@ class SpecReader {
     );
     // An unknown or faulty field was meant to be one of these: one fault is enough.
     const isWhole = reader.finish();
-    if (isWhole && names.every((name) => !reader.has(name))) {
+    if (isWhole && !names.some((name) => reader.hasValue(name))) {
       this.#faults.add(
         'PN0203',
         reader.position,
@@ -296,7 +296,7 @@ class SpecReader {
     const values = reader.texts('values', (text, at, path) => this.#check(valueCheck, text, at, path));
     const notValues = reader.texts('notValues', (text, at, path) => this.#check(valueCheck, text, at, path));
     const isWhole = reader.finish();
-    if (isWhole && !reader.has('values') && !reader.has('notValues')) {
+    if (isWhole && !reader.hasValue('values') && !reader.hasValue('notValues')) {
       this.#faults.add('PN0204', reader.position, reader.path, 'Cannot read the condition: it has neither values nor notValues');
     }
     return key === null ? null : { key, values, notValues };
