@@ -4,6 +4,7 @@
  */
 import { DECISION_CODES } from '#authz/engine/input.ts';
 import { MESSAGE_CODES } from '#authz/policy/messages.ts';
+import { SVID_REFUSALS } from '#certs/refusal.ts';
 import { configJsonSchema } from '#proto/config/json-schema.ts';
 import { CONFIG_MESSAGES } from '#proto/config/messages.ts';
 import { FAILURES } from '#proxy/failure.ts';
@@ -23,6 +24,7 @@ export interface Generated {
 export const GENERATED: readonly Generated[] = [
   { file: 'docs/reference/decision-codes.md', from: 'authz/engine/input.ts', write: decisionCodes },
   { file: 'docs/reference/failure-codes.md', from: 'proxy/failure.ts', write: failureCodes },
+  { file: 'docs/reference/svid-refusals.md', from: 'certs/refusal.ts', write: svidRefusals },
   { file: 'docs/reference/metrics.md', from: 'proxy/report/metrics.ts', write: metrics },
   { file: 'docs/reference/messages.md', from: 'authz/policy/messages.ts and proto/config/messages.ts', write: messages },
   {
@@ -60,6 +62,16 @@ Every way in which a request or a connection can fail. A reply carries the code 
 connection ends with it.
 
 ${table(['code', 'HTTP', 'gRPC', 'flag', 'at fault', 'retry', 'ends', 'what happened'], rows)}`;
+}
+
+function svidRefusals(): string {
+  const rows = Object.entries(SVID_REFUSALS).map(([name, { clause, what }]) => [code(name), clause, what]);
+  return `# Refusals of an SVID
+
+Why a peer's certificate is not accepted: the code of \`postern identity verify\`, and in brackets behind \`svid_refused\` in
+\`response_code_details\` of the access log. In about the order in which they are judged; the first that holds is told.
+
+${table(['code', 'clause', 'what is wrong'], rows)}`;
 }
 
 function metrics(): string {
