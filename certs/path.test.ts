@@ -39,6 +39,12 @@ describe('the path to a bundle', () => {
     expect(verdict(verifySvid([first, ...noise, ...rest.toReversed()], bundles, { atMs }))).toBe(true);
   });
 
+  test('lacks its issuer, whatever else was sent', () => {
+    const [first] = leaf(below(root, 'one')).chain;
+    const noise = [foreign.certificate.der, below(foreign, 'three').certificate.der, below(root, 'four').certificate.der];
+    expect(verdict(verifySvid([first ?? Buffer.alloc(0), ...noise], bundles, { atMs }))).toBe('issuer_missing');
+  });
+
   test('never leads to a root that the peer brought', () => {
     const forged = createRoot({ trustDomain: 'a.test', atMs, lifetimeMs: DAY_MS });
     const { chain } = leaf(forged);
