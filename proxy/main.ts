@@ -11,6 +11,7 @@ import { PosternError } from '#base/error.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { FileIdentitySource } from '#certs/source/files.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
+import { formatFault } from '#proto/fault-text.ts';
 import type { PrepareAnswer } from '#proto/prepare.ts';
 import { ConfigWatch } from './config/config-watch.ts';
 import { Preparer } from './config/preparer.ts';
@@ -25,7 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof PosternError)) throw error;
     process.stderr.write(`${error.message}${error.hint === null ? '' : `\n  fix: ${error.hint}`}\n`);
-    process.exitCode = EXIT_BAD_CONFIGURATION;
+    process.exitCode = error.code === 'usage' ? EXIT_USAGE : EXIT_BAD_CONFIGURATION;
   }
 }
 
@@ -34,8 +35,7 @@ async function run(argv: readonly string[], log: Log): Promise<void> {
   const preparer = new Preparer(preparerModule());
   const answer = await preparer.prepare(file);
   if (answer.config === null) {
-    const lines = answer.configFaults.map((fault) => `${fault.file}:${fault.line}:${fault.column}: ${fault.message}`);
-    throw new PosternError('bad_configuration', lines.join('\n'), 'postern proxy --check -c FILE shows the same without starting');
+    throw new PosternError('bad_configuration', answer.configFaults.map(formatFault).join('\n'));
   }
   const config = answer.config;
   if (!(await selfTestTap())) log.warn('the socket tap does not work on this Node; reading by events, at a higher cost');
@@ -68,7 +68,8 @@ async function openIdentity(config: ProxyConfig, sidecar: Sidecar, log: Log): Pr
         files,
         trustDomain,
         clock: systemClock,
-        onChange: (snapshot) => void sidecar.useIdentity(snapshot).catch((error: unknown) => log.error({ error: String(error) }, 'rotation failed')),
+        onChange: (snapshot) =>
+          void sidecar.useIdentity(snapshot).catch((error: unknown) => log.error({ error: String(error) }, 'rotation failed')),
         onRefused: (fault) => sidecar.identityRefused(fault.code, fault.message),
       });
     } catch (error) {
@@ -80,7 +81,14 @@ async function openIdentity(config: ProxyConfig, sidecar: Sidecar, log: Log): Pr
 }
 
 /** Prepares anew whenever a file changed, one preparation at a time. Returns what does so at once. */
-function followPolicies(preparer: Preparer, file: string, config: ProxyConfig, first: PrepareAnswer, sidecar: Sidecar, log: Log): () => void {
+function followPolicies(
+  preparer: Preparer,
+  file: string,
+  config: ProxyConfig,
+  first: PrepareAnswer,
+  sidecar: Sidecar,
+  log: Log,
+): () => void {
   const running = comparable(config);
   let isPreparing = false;
   let isStale = false;
@@ -109,7 +117,11 @@ function followPolicies(preparer: Preparer, file: string, config: ProxyConfig, f
         }
       });
   };
-  const watch = new ConfigWatch({ paths: [...new Set([file, ...config.policies.files, ...first.watched])], pollMs: POLL_MS, onChange: reload });
+  const watch = new ConfigWatch({
+    paths: [...new Set([file, ...config.policies.files, ...first.watched])],
+    pollMs: POLL_MS,
+    onChange: reload,
+  });
   process.once('exit', () => watch.close());
   return reload;
 }
@@ -132,11 +144,14 @@ function endsBySignal(sidecar: Sidecar, log: Log): Promise<void> {
 function configPath(argv: readonly string[]): string {
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i] ?? '';
-    const value = argument === '-c' || argument === '--config' ? argv[++i] : argument.startsWith('--config=') ? argument.slice(9) : null;
+    const value =
+      argument === '-c' || argument === '--config' ? argv[++i] : argument.startsWith('--config=') ? argument.slice(9) : null;
     if (typeof value === 'string' && value !== '') return value;
     throw new PosternError('usage', `Cannot start the proxy: unknown argument "${argument}"`, 'postern proxy -c FILE');
   }
-  const found = [process.env['POSTERN_CONFIG'], './postern.yaml', '/etc/postern/postern.yaml'].find((path) => path !== undefined && existsSync(path));
+  const found = [process.env['POSTERN_CONFIG'], './postern.yaml', '/etc/postern/postern.yaml'].find(
+    (path) => path !== undefined && existsSync(path),
+  );
   if (found !== undefined) return found;
   throw new PosternError('usage', 'Cannot start the proxy: no configuration file', 'postern proxy -c FILE');
 }
@@ -152,6 +167,7 @@ function comparable(config: ProxyConfig): string {
   return JSON.stringify({ ...config, policies: null });
 }
 
+const EXIT_USAGE = 64;
 const EXIT_BAD_CONFIGURATION = 78;
 const IDENTITY_RETRY_MS = 1_000;
 const POLL_MS = 2_000;

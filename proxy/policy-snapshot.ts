@@ -17,7 +17,14 @@ export function policySnapshot(answer: PrepareAnswer, whenNoneSelects: 'allow' |
   }
   if (policyState !== 'ok' || policy === null) {
     const code = policyState === 'missing' ? 'policy_missing' : 'policy_invalid';
-    return { engine: denyAll(code), state: policyState === 'ok' ? 'invalid' : policyState, documents: 0, selected: 0, loadedMs, model: null };
+    return {
+      engine: denyAll(code),
+      state: policyState === 'ok' ? 'invalid' : policyState,
+      documents: 0,
+      selected: 0,
+      loadedMs,
+      model: null,
+    };
   }
   return {
     engine: loadEngine(policy, { whenNoneSelects }),

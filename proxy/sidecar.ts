@@ -128,7 +128,10 @@ export class Sidecar {
     if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) return;
     const policy = policySnapshot(answer, policies.whenNoneSelects, this.runtime.clock.nowMs());
     this.runtime.snapshot = { ...this.runtime.snapshot, policy };
-    this.#log.info({ revision: policy.engine.revision, state: policy.state, documents: policy.documents, selected: policy.selected }, 'policy in force');
+    this.#log.info(
+      { revision: policy.engine.revision, state: policy.state, documents: policy.documents, selected: policy.selected },
+      'policy in force',
+    );
   }
 
   /** Accepts no more, lets what is in flight finish, writes the logs out. Resolves when that is done, or its time is over. */
@@ -151,7 +154,9 @@ export class Sidecar {
     const trusted = new TrustedForwarders(this.#config.trustedForwarders);
     for (const config of this.#config.inbound) {
       const app = this.#service(config.forwardTo, plainDialer(config.forwardTo));
-      this.#inbound.push(new InboundListener({ config, runtime, carry: inboundCarrier(config, app), cache: this.#cache, trusted }));
+      this.#inbound.push(
+        new InboundListener({ config, runtime, carry: inboundCarrier(config, app), cache: this.#cache, trusted }),
+      );
     }
     for (const config of this.#config.outbound) {
       const dialer = new TlsDialer({
@@ -184,7 +189,9 @@ export class Sidecar {
   }
 
   #logFaults(what: string, faults: readonly DocumentFault[]): void {
-    const lines = faults.slice(0, FAULTS_LOGGED).map(({ file, line, column, code, message }) => `${file}:${line}:${column}: ${code}: ${message}`);
+    const lines = faults
+      .slice(0, FAULTS_LOGGED)
+      .map(({ file, line, column, code, message }) => `${file}:${line}:${column}: ${code}: ${message}`);
     this.#log.error({ faults: lines }, what);
   }
 }

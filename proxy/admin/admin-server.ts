@@ -9,6 +9,7 @@ import { PosternError } from '#base/error.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault } from '#proto/prepare.ts';
 import type { RecordedDecision } from '../report/decision-ring.ts';
+import { SECRET_FIELDS } from '../report/secret-fields.ts';
 import type { Runtime } from '../runtime.ts';
 
 export interface AdminSource {
@@ -23,7 +24,11 @@ export interface AdminSource {
 /** Serves on the socket until closed. A socket left by a process that is gone is replaced, a live one is not. */
 export async function serveAdmin(path: string, source: AdminSource): Promise<Server> {
   if (await isAlive(path)) {
-    throw new PosternError('admin_socket_in_use', `Cannot listen on "${path}": another process answers there`, 'choose another telemetry.admin');
+    throw new PosternError(
+      'admin_socket_in_use',
+      `Cannot listen on "${path}": another process answers there`,
+      'choose another telemetry.admin',
+    );
   }
   rmSync(path, { force: true });
   const server = createServer((request, response) => {
@@ -97,9 +102,17 @@ function withoutModel(entry: RecordedDecision): object {
     decision: entry.decision,
     input: {
       connection: entry.input.connection,
-      request: request === null ? null : { method: request.method, authority: request.authority, path: request.path, headers: entry.headers },
+      request:
+        request === null
+          ? null
+          : { method: request.method, authority: request.authority, path: request.path, headers: shownHeaders(entry) },
     },
   };
+}
+
+/** A secret that a policy reads was compared by it; whoever reads the answer need not see it. */
+function shownHeaders({ headers }: RecordedDecision): (readonly [string, string])[] {
+  return headers.map(([name, value]) => [name, SECRET_FIELDS.has(name) ? '[redacted]' : value] as const);
 }
 
 function isAlive(path: string): Promise<boolean> {

@@ -9,24 +9,27 @@ export type Readiness = () => string | null;
 
 /** Serves until closed; resolves once it listens. */
 export async function serveStatus(address: HostPort, runtime: Runtime, readiness: Readiness): Promise<Server> {
-  const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
-    const path = request.url?.split('?', 1)[0] ?? '';
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.writeHead(405, { allow: 'GET, HEAD' }).end();
-    } else if (path === '/healthz/live') {
-      response.writeHead(200, TEXT).end('live\n');
-    } else if (path === '/healthz/ready') {
-      const reason = runtime.isDraining ? 'draining' : readiness();
-      response.writeHead(reason === null ? 200 : 503, TEXT).end(reason === null ? 'ready\n' : `not ready: ${reason}\n`);
-    } else if (path === '/metrics' || path === '/stats/prometheus') {
-      scrape(runtime).then(
-        ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
-        (error: unknown) => response.writeHead(500, TEXT).end(`metrics failed: ${String(error)}\n`),
-      );
-    } else {
-      response.writeHead(404, TEXT).end('not found: try /healthz/ready, /healthz/live or /metrics\n');
-    }
-  });
+  const server = createServer(
+    { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 },
+    (request, response) => {
+      const path = request.url?.split('?', 1)[0] ?? '';
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.writeHead(405, { allow: 'GET, HEAD' }).end();
+      } else if (path === '/healthz/live') {
+        response.writeHead(200, TEXT).end('live\n');
+      } else if (path === '/healthz/ready') {
+        const reason = runtime.isDraining ? 'draining' : readiness();
+        response.writeHead(reason === null ? 200 : 503, TEXT).end(reason === null ? 'ready\n' : `not ready: ${reason}\n`);
+      } else if (path === '/metrics' || path === '/stats/prometheus') {
+        scrape(runtime).then(
+          ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
+          (error: unknown) => response.writeHead(500, TEXT).end(`metrics failed: ${String(error)}\n`),
+        );
+      } else {
+        response.writeHead(404, TEXT).end('not found: try /healthz/ready, /healthz/live or /metrics\n');
+      }
+    },
+  );
   server.maxConnections = 256;
   server.keepAliveTimeout = 5_000;
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -57,7 +57,16 @@ export class ConfigWatch {
 
 function fingerprint(paths: readonly string[]): string {
   return paths
-    .flatMap((path) => (isFolder(path) ? [path, ...readdirSync(path).sort().map((name) => join(path, name))] : [path]))
+    .flatMap((path) =>
+      isFolder(path)
+        ? [
+            path,
+            ...readdirSync(path)
+              .sort()
+              .map((name) => join(path, name)),
+          ]
+        : [path],
+    )
     .map(statOf)
     .join('\n');
 }

@@ -15,13 +15,23 @@ export class Preparer {
   readonly #waiting = new Map<number, { resolve(answer: PrepareAnswer): void; reject(error: Error): void }>();
 
   /** @param module  absolute path of the child's entry, `cli/prepare/main.ts` or its bundle */
-  constructor(module: string, timeoutMs = 30_000) {
+  constructor(module: string, timeoutMs = 120_000) {
     this.#module = module;
     this.#timeoutMs = timeoutMs;
   }
 
   /** Reads and compiles everything that the configuration file names. */
   async prepare(file: string): Promise<PrepareAnswer> {
+    try {
+      return await this.#ask(file);
+    } catch (error) {
+      // The child may end, idle, in the very moment in which it is asked; a new one is asked once.
+      if (!(error instanceof PosternError) || error.code !== 'prepare_failed') throw error;
+      return await this.#ask(file);
+    }
+  }
+
+  async #ask(file: string): Promise<PrepareAnswer> {
     const child = this.#running();
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<PrepareAnswer>();

@@ -152,7 +152,8 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#retryHead = null;
     this.exchange.status = head.status;
     // An answer to a request that is still being sent: what remains of it is not read as another.
-    if (this.#state !== WAITING || this.#mustRetire() || this.#writer.endsByClosing(head, this.exchange.minor)) this.#closesAfter = true;
+    if (this.#state !== WAITING || this.#mustRetire() || this.#writer.endsByClosing(head, this.exchange.minor))
+      this.#closesAfter = true;
     this.#writer.head(head, this.exchange.minor, this.#closesAfter);
   }
 

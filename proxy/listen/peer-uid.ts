@@ -19,6 +19,8 @@ export function peerUid(peerAddress: string, peerPort: number, localAddress: str
   if (at < 0) return null;
   const end = table.indexOf('\n', at);
   const columns = table.slice(at, end).trim().split(/\s+/);
+  // A socket that its process has closed belongs to nobody, and the kernel shows it as root's.
+  if (!(Number(columns[INODE_COLUMN]) > 0)) return null;
   const uid = Number(columns[UID_COLUMN]);
   return Number.isInteger(uid) ? uid : null;
 }
@@ -42,5 +44,6 @@ function v6Bytes(address: string): number[] {
   return [...head, ...gap, ...tail].flatMap((group) => [group >> 8, group & 255]);
 }
 
-/** Counted from the row's local address: local, remote, state, queues, timer, retransmits, uid. */
-const UID_COLUMN = 5;
+/** Counted from the row's local address: local, remote, state, queues, timer, retransmits, uid, timeout, inode. */
+const UID_COLUMN = 6;
+const INODE_COLUMN = 8;

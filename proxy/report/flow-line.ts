@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { FLOW_SCHEMA, type FlowRecord } from '#proto/flow-record.ts';
 import type { Exchange } from '../exchange.ts';
+import { SECRET_FIELDS } from './secret-fields.ts';
 import { timestamp } from './timestamp.ts';
 
 /** The workload whose sidecar this is. */
@@ -23,7 +24,11 @@ export function flowRecord(exchange: Exchange, workload: FlowWorkload, nowAt: nu
     requestId: exchange.requestId === '' ? null : exchange.requestId,
     traceparent: exchange.traceparent === '' ? null : exchange.traceparent,
     direction: connection.direction,
-    source: { principal: attributes.principal, ip: attributes.sourceIp, remoteIp: exchange.remoteIp === '' ? attributes.remoteIp : exchange.remoteIp },
+    source: {
+      principal: attributes.principal,
+      ip: attributes.sourceIp,
+      remoteIp: exchange.remoteIp === '' ? attributes.remoteIp : exchange.remoteIp,
+    },
     destination: {
       principal: workload.principal,
       namespace: workload.namespace,
@@ -40,12 +45,18 @@ export function flowRecord(exchange: Exchange, workload: FlowWorkload, nowAt: nu
             method: exchange.method,
             authority: exchange.authority,
             path: exchange.path,
-            fields: exchange.readFields.map(([name, value]) => [name, SECRET.has(name) ? hashed(value) : value] as const),
+            fields: exchange.readFields.map(([name, value]) => [name, SECRET_FIELDS.has(name) ? hashed(value) : value] as const),
           },
     decision:
       decision === null
         ? null
-        : { effect: decision.effect, code: decision.code, policy: decision.policy, rule: decision.rule, revision: decision.revision },
+        : {
+            effect: decision.effect,
+            code: decision.code,
+            policy: decision.policy,
+            rule: decision.rule,
+            revision: decision.revision,
+          },
     verdict: exchange.verdict,
     failure: exchange.failure,
     status: exchange.status,
@@ -58,6 +69,3 @@ export function flowRecord(exchange: Exchange, workload: FlowWorkload, nowAt: nu
 function hashed(value: string): string {
   return `sha256:${createHash('sha256').update(value, 'latin1').digest('hex')}`;
 }
-
-/** Fields whose value is a secret of the caller's: comparable later, not readable. */
-const SECRET: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization', 'x-api-key']);

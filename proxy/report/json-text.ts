@@ -8,7 +8,12 @@ export function jsonText(text: string, limit = 2048): string {
   const cut = text.length > limit ? text.slice(0, limit) : text;
   for (let i = 0; i < cut.length; i++) {
     const code = cut.charCodeAt(i);
-    if (code < 0x20 || code === 0x22 || code === 0x5c || (code > 0x7e && (code < 0xa0 || code === 0x2028 || code === 0x2029 || (code >= 0xd800 && code <= 0xdfff)))) {
+    if (
+      code < 0x20 ||
+      code === 0x22 ||
+      code === 0x5c ||
+      (code > 0x7e && (code < 0xa0 || code === 0x2028 || code === 0x2029 || (code >= 0xd800 && code <= 0xdfff)))
+    ) {
       return escaped(cut);
     }
   }

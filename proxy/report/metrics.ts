@@ -76,7 +76,10 @@ function fillProcess(runtime: Runtime, gauge: MakeGauge): void {
   if (report.flows !== null) dropped.set({ sink: 'flows' }, report.flows.droppedLines);
   if (snapshot.identity !== null) gauge('postern_svid_expiry_timestamp_seconds').set(snapshot.identity.svid.notAfterMs / 1000);
   const { policy } = snapshot;
-  gauge('postern_policy_loaded_timestamp_seconds').set({ revision: policy.engine.revision, state: policy.state }, policy.loadedMs / 1000);
+  gauge('postern_policy_loaded_timestamp_seconds').set(
+    { revision: policy.engine.revision, state: policy.state },
+    policy.loadedMs / 1000,
+  );
   gauge('postern_process_resident_bytes').set(process.memoryUsage.rss());
 }
 
@@ -93,7 +96,10 @@ function durationText(runtime: Runtime): string {
       const bound = DURATION_BOUNDS_MS[bucket];
       lines.push(`${name}_bucket{direction="${direction}",le="${bound === undefined ? '+Inf' : bound / 1000}"} ${total}`);
     }
-    lines.push(`${name}_sum{direction="${direction}"} ${(durationSumMs[d] ?? 0) / 1000}`, `${name}_count{direction="${direction}"} ${total}`);
+    lines.push(
+      `${name}_sum{direction="${direction}"} ${(durationSumMs[d] ?? 0) / 1000}`,
+      `${name}_count{direction="${direction}"} ${total}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }

@@ -99,7 +99,9 @@ export class Report {
       decision,
       input: {
         connection:
-          exchange.remoteIp === '' ? exchange.connection.attributes : { ...exchange.connection.attributes, remoteIp: exchange.remoteIp },
+          exchange.remoteIp === ''
+            ? exchange.connection.attributes
+            : { ...exchange.connection.attributes, remoteIp: exchange.remoteIp },
         request: {
           method: exchange.method,
           authority: exchange.authority,

@@ -99,7 +99,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
       at += head.bytes.copy(bytes, at, head.start, head.fieldsStart);
     } else {
       const target =
-        exchange.rewrittenTarget === '' ? head.bytes.toString('latin1', head.targetStart, head.targetEnd) : exchange.rewrittenTarget;
+        exchange.rewrittenTarget === ''
+          ? head.bytes.toString('latin1', head.targetStart, head.targetEnd)
+          : exchange.rewrittenTarget;
       at = writeText(bytes, at, `${exchange.method} ${target} HTTP/1.1\r\n`);
     }
     at = copyFields(head, bytes, at);
