@@ -1,7 +1,7 @@
 /** Runs the `postern` command as a process, as a person would type it. */
 import { execFile } from 'node:child_process';
 
-import { POSTERN } from './mesh.ts';
+import { POSTERN } from './places.ts';
 
 export interface CommandResult {
   readonly status: number;

@@ -2,8 +2,8 @@
 import { relative } from 'node:path';
 
 import { call } from './call.ts';
-import { ROOT } from './mesh.ts';
 import type { Mesh } from './mesh.ts';
+import { ROOT } from './places.ts';
 import { filesOf } from './topology.ts';
 
 /** Three commands that work in a shell, as things stand now. */

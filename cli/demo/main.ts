@@ -55,6 +55,7 @@ async function tell(mesh: Mesh, story: Story, isAsserted: boolean): Promise<void
   await cost(mesh, load, story);
   if (isAsserted) return;
   load.stop();
+  mesh.keepFresh();
   story.say(
     '',
     `Try${placeToTry()}:`,

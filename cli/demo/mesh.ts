@@ -7,7 +7,6 @@ import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { PosternError } from '#base/error.ts';
 import type { IssuedSvid } from '#certs/authority/authority.ts';
@@ -15,6 +14,7 @@ import type { IssuedSvid } from '#certs/authority/authority.ts';
 import { freePorts } from './free-ports.ts';
 import { Identities, replaceFile } from './identities.ts';
 import { Load } from './load/load.ts';
+import { LOAD, POSTERN, appFile, requirePrograms } from './places.ts';
 import { policyFor } from './policies.ts';
 import { Processes } from './processes.ts';
 import type { DemoProcess } from './processes.ts';
@@ -39,6 +39,7 @@ export class Mesh {
 
   /** A mesh with its folder written; nothing runs yet. */
   static async make(): Promise<Mesh> {
+    requirePrograms();
     const mesh = new Mesh(await freePorts(portCount()));
     for (const workload of mesh.all) mesh.#write(workload);
     return mesh;
@@ -49,7 +50,6 @@ export class Mesh {
   }
 
   startApps(): void {
-    const { orders, ledger } = { orders: 'orders', ledger: 'ledger' } as const;
     for (const workload of this.all) {
       const address = (to: WorkloadName): string => {
         const port = workload.outbound.find((each) => each.to === to)?.port;
@@ -57,8 +57,8 @@ export class Mesh {
       };
       const env = {
         PORT: String(workload.appPort),
-        ORDERS: address(orders),
-        LEDGER: address(ledger),
+        ORDERS: address('orders'),
+        LEDGER: address('ledger'),
         CLAIM: spiffeIdOf('web'),
       };
       const { name, folder } = workload;
@@ -113,6 +113,13 @@ export class Mesh {
     return svid;
   }
 
+  /** Renews the SVIDs as long as this process lives. */
+  keepFresh(): void {
+    setInterval(() => {
+      for (const workload of this.all) this.rotate(workload);
+    }, ROTATION_MS).unref();
+  }
+
   /** Ends every process and removes the folder. Returns what is left of either; wanted is nothing. */
   async stop(): Promise<string[]> {
     const alive = await this.processes.stop();
@@ -135,11 +142,6 @@ export class Mesh {
   }
 }
 
-/** The source of an app, as it is run. */
-export function appFile(name: WorkloadName): string {
-  return join(ROOT, 'cli', 'demo', 'apps', `${name}.js`);
-}
-
 function running(processes: ReadonlyMap<WorkloadName, DemoProcess>, name: WorkloadName): DemoProcess {
   const found = processes.get(name);
   if (found === undefined) throw new RangeError(`${name} was not started`);
@@ -157,16 +159,5 @@ function statusOf(port: number, path: string): Promise<number> {
   });
 }
 
-/** The folder of the package: it holds bin/, above the sources as above the bundles. */
-function findRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'bin', 'postern.js')) && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
-}
-
-export const ROOT = findRoot();
-/** The command itself. */
-export const POSTERN = join(ROOT, 'bin', 'postern.js');
-/** In a checkout the load runs from its source, in a package from its bundle. */
-const SOURCE = join(ROOT, 'cli', 'demo', 'load', 'main.ts');
-const LOAD = existsSync(SOURCE) ? SOURCE : join(ROOT, 'dist', 'load.js');
+/** A third of an SVID's life. */
+const ROTATION_MS = 20 * 60_000;

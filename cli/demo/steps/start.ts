@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 import { askSidecar } from '../../admin-client.ts';
-import { appFile } from '../mesh.ts';
 import type { Mesh } from '../mesh.ts';
+import { appFile } from '../places.ts';
 import type { Story } from '../story.ts';
 import { TRUST_DOMAIN, filesOf } from '../topology.ts';
 
