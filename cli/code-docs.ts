@@ -36,8 +36,11 @@ function allDocs(): CodeDoc[] {
     ...docs('message', 'messages.md', Object.entries(CONFIG_MESSAGES)),
     ...docs(
       'refusal of an SVID',
-      null,
-      Object.entries(SVID_REFUSALS).map(([code, clause]): [string, string] => [code, `The chain breaks ${clause}.`]),
+      'svid-refusals.md',
+      Object.entries(SVID_REFUSALS).map(([code, { clause, what }]): [string, string] => [
+        code,
+        `${what} The chain breaks ${clause}.`,
+      ]),
     ),
   ];
 }
