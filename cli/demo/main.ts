@@ -35,6 +35,8 @@ export async function main(args: readonly string[]): Promise<number> {
   story.pause();
   const left = await mesh.stop();
   interruption.close();
+  // Behind the terminal's ^C.
+  if (interruption.isAsked) process.stdout.write('\n');
   tellEnd(mesh, story, left);
   if (left.length > 0) status = EXIT.internal;
   else if (isAsserted && status === EXIT.ok) story.say(`${story.truths} facts, all true`);
