@@ -1,11 +1,14 @@
 /**
- * What parsing one head costs: the codec of the data path beside node:http's own llhttp, called as node:http calls it. Rounds are
+ * What one head costs: the codec of the data path beside node:http's own llhttp, called as node:http calls it, and what the proxy
+ * does with a head before it decides. Rounds are
  * interleaved; figures are thread CPU time, median [min-max] over rounds.
  *
  *     node bench/codec.ts [--quick]
  */
 import { createRequire } from 'node:module';
 
+import { CanonicalTarget, canonicaliseHead } from '#proxy/http/canonicalise.ts';
+import { fieldPolicy, filterRequestFields } from '#proxy/http/fields.ts';
 import { DEFAULT_HEAD_LIMITS, RequestHead, ResponseHead } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
@@ -86,6 +89,31 @@ function copy(bytes: Buffer): (times: number) => number {
   };
 }
 
+function canonicalise(bytes: Buffer): (times: number) => number {
+  const head = new RequestHead();
+  parseRequestHead(bytes, 0, bytes.length, head, DEFAULT_HEAD_LIMITS);
+  const target = new CanonicalTarget();
+  return (times) => {
+    let sum = 0;
+    for (let count = 0; count < times; count++) {
+      canonicaliseHead(head, 'base', 'https', target);
+      sum += target.path.length;
+    }
+    return sum;
+  };
+}
+
+function filter(bytes: Buffer): (times: number) => number {
+  const head = new RequestHead();
+  parseRequestHead(bytes, 0, bytes.length, head, DEFAULT_HEAD_LIMITS);
+  const policy = fieldPolicy('allow', ['x-tenant', 'x-role']);
+  return (times) => {
+    let sum = 0;
+    for (let count = 0; count < times; count++) sum += filterRequestFields(head, policy, false);
+    return sum;
+  };
+}
+
 function native(type: number, bytes: Buffer): (times: number) => number {
   const parser = new HTTPParser();
   parser.initialize(type, {}, 65_536, HTTPParser.kLenientNone);
@@ -158,6 +186,8 @@ const HEADS: readonly Head[] = [
     subjects: [
       { name: 'codec', run: request(LARGE) },
       { name: 'llhttp by node', run: native(HTTPParser.REQUEST, LARGE) },
+      { name: 'canonical target', run: canonicalise(LARGE) },
+      { name: 'filter of its fields', run: filter(LARGE) },
       { name: 'copy of its fields but one', run: copy(LARGE) },
     ],
   },
