@@ -67,19 +67,7 @@ function encodeExports(section: Bytes, functions: readonly FunctionSource[]): vo
 
 /** Runs of zeros are left out: memory starts as zeros. */
 function encodeData(section: Bytes, image: Uint8Array): void {
-  const runs: { start: number; end: number }[] = [];
-  let at = 0;
-  while (at < image.length) {
-    while (at < image.length && image[at] === 0) at++;
-    if (at === image.length) break;
-    const start = at;
-    let zeros = 0;
-    while (at < image.length && zeros < MIN_ZERO_RUN) {
-      zeros = image[at] === 0 ? zeros + 1 : 0;
-      at++;
-    }
-    runs.push({ start, end: at - zeros });
-  }
+  const runs = dataRuns(image);
   section.unsigned(runs.length);
   for (const { start, end } of runs) {
     section.raw([0, OP_CONST]);
@@ -88,6 +76,36 @@ function encodeData(section: Bytes, image: Uint8Array): void {
     section.unsigned(end - start);
     section.bytes(image.subarray(start, end));
   }
+}
+
+interface Run {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Only the longer runs of zeros are left out where there would be more segments than engines take. */
+function dataRuns(image: Uint8Array): readonly Run[] {
+  for (let minZeros = MIN_ZERO_RUN; ; minZeros *= 4) {
+    const runs = runsBetweenZeros(image, minZeros);
+    if (runs.length <= MAX_SEGMENTS) return runs;
+  }
+}
+
+function runsBetweenZeros(image: Uint8Array, minZeros: number): readonly Run[] {
+  const runs: Run[] = [];
+  let at = 0;
+  while (at < image.length) {
+    while (at < image.length && image[at] === 0) at++;
+    if (at === image.length) break;
+    const start = at;
+    let zeros = 0;
+    while (at < image.length && zeros < minZeros) {
+      zeros = image[at] === 0 ? zeros + 1 : 0;
+      at++;
+    }
+    runs.push({ start, end: at - zeros });
+  }
+  return runs;
 }
 
 function encodeFunction(section: Bytes, source: FunctionSource, numbers: ReadonlyMap<string, number>): void {
@@ -287,3 +305,5 @@ const OP_CONST = 0x41;
 const OP_END = 0x0b;
 // A data segment costs about this many bytes of its own.
 const MIN_ZERO_RUN = 12;
+// Engines take at most 100,000.
+const MAX_SEGMENTS = 20_000;

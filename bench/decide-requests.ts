@@ -1,0 +1,75 @@
+/**
+ * Requests for the decision benchmark: each made for a rule of the set, a third of them with the method or caller of another, so
+ * that about half are allowed; more than 10,000 paths, hundreds of callers where the set has as many.
+ */
+import type { AuthzInput } from '#authz/engine/input.ts';
+import type { Random } from '#authz/engine/samples.ts';
+import type { Rule, WorkloadPolicies } from '#authz/policy/model.ts';
+
+export function decideRequests(set: WorkloadPolicies, random: Random, count: number): readonly AuthzInput[] {
+  const allow = set.policies.filter(({ action }) => action === 'ALLOW').flatMap(({ rules }) => rules);
+  const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
+  const word = (): string => `id-${Math.floor(random() * 1_000_000)}`;
+  const callers = new Map<string, AuthzInput['connection']>();
+  return Array.from({ length: count }, () => {
+    const rule = pick(allow);
+    const other = random() < 0.35 ? pick(allow) : rule;
+    const connection = connectionFor(rule, pick);
+    // One object for each caller, as a connection that stays open is one.
+    const key = JSON.stringify(connection);
+    const kept = callers.get(key) ?? connection;
+    callers.set(key, kept);
+    return { connection: kept, request: requestFor(rule, other, pick, word) };
+  });
+}
+
+type Pick = <T>(items: readonly T[]) => T | undefined;
+
+function connectionFor(rule: Rule | undefined, pick: Pick): AuthzInput['connection'] {
+  const source = rule?.from[0];
+  const named = pick(source?.principals ?? [])?.replace('*', 'sa/any');
+  const account = pick(source?.serviceAccounts ?? [])?.split('/');
+  const namespace = account?.[0] ?? pick(source?.namespaces ?? []) ?? 'ns-0';
+  const principal = named ?? `cluster.local/ns/${namespace}/sa/${account?.[1] ?? 'svc-account-1'}`;
+  const block = pick(source?.ipBlocks ?? []);
+  const sourceIp = block === undefined ? '10.9.8.7' : block.replace('.0/24', '.9');
+  const destinationPort = Number(pick(rule?.to[0]?.ports ?? []) ?? 8080);
+  return {
+    principal: `spiffe://${principal}`,
+    sourceIp,
+    remoteIp: sourceIp,
+    destinationIp: '10.1.2.3',
+    destinationPort,
+    sni: null,
+    tls: true,
+    protocol: 'http',
+  };
+}
+
+function requestFor(
+  rule: Rule | undefined,
+  other: Rule | undefined,
+  pick: Pick,
+  word: () => string,
+): NonNullable<AuthzInput['request']> {
+  const operation = other?.to[0];
+  const path = (pick(operation?.paths ?? []) ?? '/svc-1/v1/users/*')
+    .replace('{**}', () => `${word()}/x`)
+    .replace('{*}', word)
+    .replace('*', word);
+  const header = rule?.when.find(({ key }) => key === 'request.headers[x-tenant]')?.values[0] ?? 'tenant-99';
+  const role = rule?.when.find(({ key }) => key === 'request.auth.claims[role]')?.values[0];
+  const subject = rule?.from[0]?.requestPrincipals[0]?.split('/').at(-1);
+  const values = [header];
+  const hasToken = role !== undefined || subject !== undefined;
+  const token = { issuer: 'https://idp.example', subject: subject ?? 'user-0', audiences: [], presenter: null, claims: { role } };
+  return {
+    method: pick(operation?.methods ?? []) ?? 'GET',
+    authority: (pick(operation?.hosts ?? []) ?? 'svc-1.ns-0.svc.cluster.local').replace('*', 'svc-x'),
+    path,
+    fields: { values: (name) => (name === 'x-tenant' ? values : NONE) },
+    tokens: hasToken ? [token] : [],
+  };
+}
+
+const NONE: readonly string[] = [];

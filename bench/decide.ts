@@ -1,0 +1,152 @@
+/**
+ * What a decision costs: nanoseconds of the thread's CPU time at 10 to 100,000 rules, by the module with the connection classified
+ * once (hot) and with everything written anew (full), by the interpreter, and by closures tried one rule after the other. Rounds
+ * of all variants are interleaved; printed are median [min-max].
+ *
+ *     node bench/decide.ts [--quick] [--rules 10,1000]
+ */
+import type { AuthzInput, RequestAttributes } from '#authz/engine/input.ts';
+import { interpret } from '#authz/engine/interpreter.ts';
+import { loadEngine } from '#authz/engine/load.ts';
+import { seededRandom } from '#authz/engine/samples.ts';
+import { compilePolicies, policiesOf } from '#authz/plan/compile.ts';
+import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from '#test/conformance/policy/realistic.ts';
+
+import { linearEvaluator } from './decide-linear.ts';
+import { decideRequests } from './decide-requests.ts';
+
+interface Variant {
+  readonly name: string;
+  /** Decisions in one round. */
+  readonly count: number;
+  readonly run: (count: number) => number;
+  readonly nanoseconds: number[];
+}
+
+function measure(rules: number): string {
+  const policies = realisticPolicies(rules, seededRandom(1));
+  const compileMs = compileCost(rules, () => compilePolicies(policies, WORKLOAD, COMPILE_OPTIONS));
+  const compiled = compilePolicies(policies, WORKLOAD, COMPILE_OPTIONS);
+  const engine = loadEngine(compiled, { whenNoneSelects: 'deny' });
+  const set = policiesOf(policies, WORKLOAD, COMPILE_OPTIONS);
+  const inputs = decideRequests(set, seededRandom(2), REQUESTS);
+  const linear = linearEvaluator(set);
+  const options = { revision: '', whenNoneSelects: 'deny' } as const;
+  for (const input of inputs.slice(0, rules > 10_000 ? 5 : 50)) {
+    const effects = new Set([
+      engine.decide(engine.classify(input.connection), requestOf(input)).effect,
+      interpret(set, input, options).effect,
+      linear(input) ? 'allow' : 'deny',
+    ]);
+    if (effects.size > 1) throw new Error(`the variants differ on ${JSON.stringify(input)}`);
+  }
+
+  const connections = inputs.map(({ connection }) => engine.classify(connection));
+  const requests = inputs.map(requestOf);
+  const mask = REQUESTS - 1;
+  const variants: readonly Variant[] = [
+    variant('hot', 200_000, (count) => {
+      let allowed = 0;
+      for (let index = 0; index < count; index++) {
+        const connection = connections[index & mask];
+        const request = requests[index & mask];
+        if (connection !== undefined && request !== undefined && engine.decide(connection, request).effect === 'allow') allowed++;
+      }
+      return allowed;
+    }),
+    variant('full', 50_000, (count) => {
+      let allowed = 0;
+      for (let index = 0; index < count; index++) {
+        const input = inputs[index & mask];
+        const request = requests[index & mask];
+        if (
+          input !== undefined &&
+          request !== undefined &&
+          engine.decide(engine.classify(input.connection), request).effect === 'allow'
+        )
+          allowed++;
+      }
+      return allowed;
+    }),
+    variant('linear', linearCount(rules, 1_000_000), (count) => sweep(count, inputs, (input) => linear(input))),
+    variant('interpreter', linearCount(rules, 20_000), (count) =>
+      sweep(count, inputs, (input) => interpret(set, input, options).effect === 'allow'),
+    ),
+  ];
+  let allowed = 0;
+  for (const { run, count } of variants) allowed = run(Math.min(count, REQUESTS));
+  allowed = variants[0]?.run(REQUESTS) ?? 0;
+  for (let round = 0; round < rounds; round++) {
+    for (let offset = 0; offset < variants.length; offset++) {
+      const chosen = variants[(round + offset) % variants.length];
+      if (chosen !== undefined) chosen.nanoseconds.push(threadNanoseconds(() => chosen.run(chosen.count)) / chosen.count);
+    }
+  }
+  const figures = variants.map(({ nanoseconds }) => summary(nanoseconds));
+  const share = `${Math.round((100 * allowed) / REQUESTS)} %`;
+  return `| ${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${compiled.longestScan} | ${share} | ${figures.join(' | ')} |`;
+}
+
+function variant(name: string, count: number, run: (count: number) => number): Variant {
+  return { name, count: quick ? Math.ceil(count / 4) : count, run, nanoseconds: [] };
+}
+
+function sweep(count: number, inputs: readonly AuthzInput[], judge: (input: AuthzInput) => boolean): number {
+  let allowed = 0;
+  for (let index = 0; index < count; index++) {
+    const input = inputs[index % inputs.length];
+    if (input !== undefined && judge(input)) allowed++;
+  }
+  return allowed;
+}
+
+/** Slow variants are sampled at many rules. */
+function linearCount(rules: number, budget: number): number {
+  return Math.max(2, Math.floor(budget / (rules + 20)));
+}
+
+/** Milliseconds of CPU time of all threads, warmed up. */
+function compileCost(rules: number, compile: () => unknown): readonly number[] {
+  const times = rules >= 100_000 ? 1 : rules >= 10_000 ? 3 : 9;
+  if (rules < 100_000) for (let index = 0; index < 3; index++) compile();
+  return Array.from({ length: times }, () => {
+    const before = process.cpuUsage();
+    compile();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  });
+}
+
+function threadNanoseconds(run: () => unknown): number {
+  const before = process.threadCpuUsage();
+  run();
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) * 1000;
+}
+
+function requestOf(input: AuthzInput): RequestAttributes {
+  if (input.request === null) throw new Error('a raw TCP input has no request');
+  return input.request;
+}
+
+function summary(values: readonly number[], digits = 0): string {
+  const sorted = values.toSorted((left, right) => left - right);
+  const at = (index: number): string => (sorted[index] ?? 0).toFixed(digits);
+  return `${at(sorted.length >> 1)} [${at(0)}-${at(sorted.length - 1)}]`;
+}
+
+function argument(name: string): string | undefined {
+  const index = process.argv.indexOf(name);
+  return index < 0 ? undefined : process.argv[index + 1];
+}
+
+/** Distinct requests, a power of two: more than 10,000 paths and 100 identities. */
+const REQUESTS = 16_384;
+
+const quick = process.argv.includes('--quick');
+const sizes = (argument('--rules') ?? (quick ? '10,1000' : '10,1000,10000,100000')).split(',').map(Number);
+const rounds = quick ? 3 : 9;
+
+console.log('| rules | module kB | compile CPU ms | longest scan | allowed | hot ns | full ns | linear ns | interpreter ns |');
+console.log('|---|---|---|---|---|---|---|---|---|');
+for (const size of sizes) console.log(measure(size));
