@@ -5,7 +5,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 
-import { parseSync } from 'oxc-parser';
+import { parseSync, Visitor } from 'oxc-parser';
 
 export interface Import {
   /** As written: `#authz/plan/compiled.ts`, `./head.ts`, `node:net`, `zod`. */
@@ -35,7 +35,7 @@ export function readSources(root: string, folders: readonly string[]): ReadonlyM
 }
 
 export function readImports(path: string, text: string): readonly Import[] {
-  const { module, errors } = parseSync(path, text);
+  const { module, program, errors } = parseSync(path, text);
   const [error] = errors;
   if (error !== undefined) throw new Error(`Cannot parse "${path}": ${error.message}`);
 
@@ -51,10 +51,14 @@ export function readImports(path: string, text: string): readonly Import[] {
     const request = entries.find((entry) => entry.moduleRequest !== null)?.moduleRequest;
     if (request) add(request.value, start, text.startsWith('export type ', start));
   }
-  for (const { moduleRequest, start } of module.dynamicImports) {
-    const literal = /^(['"])(.*)\1$/.exec(text.slice(moduleRequest.start, moduleRequest.end));
-    if (literal?.[2] !== undefined) add(literal[2], start, false);
-  }
+  new Visitor({
+    ImportExpression({ source, start }) {
+      if (source.type === 'Literal' && typeof source.value === 'string') add(source.value, start, false);
+    },
+    TSImportType({ source, start }) {
+      add(source.value, start, true);
+    },
+  }).visit(program);
   return found.toSorted((a, b) => a.line - b.line);
 }
 
