@@ -3,7 +3,7 @@
  * notices get lost on some file systems. Files that are swapped by a symbolic link (Kubernetes) are seen through it.
  */
 import { statSync, watch, readdirSync, type FSWatcher } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 export interface ConfigWatchOptions {
   /** Files and folders. */
@@ -18,14 +18,18 @@ export class ConfigWatch {
   readonly #watchers: FSWatcher[] = [];
   readonly #poll: NodeJS.Timeout;
   #settle: NodeJS.Timeout | null = null;
+  /** When the first notice of the burst came. */
+  #noticedMs = 0;
   #fingerprint: string;
 
   constructor(options: ConfigWatchOptions) {
     this.#options = options;
     this.#fingerprint = fingerprint(options.paths);
-    for (const folder of new Set(options.paths.flatMap((path) => (isFolder(path) ? [path, dirname(path)] : [dirname(path)])))) {
+    for (const [folder, names] of watchedNames(options.paths)) {
       try {
-        const watcher = watch(folder, { persistent: false }, () => this.#noticed());
+        const watcher = watch(folder, { persistent: false }, (_event, name) => {
+          if (names === null || name === null || names.has(name)) this.#noticed();
+        });
         watcher.on('error', () => {});
         this.#watchers.push(watcher);
       } catch {
@@ -42,17 +46,36 @@ export class ConfigWatch {
   }
 
   #noticed(): void {
+    const nowMs = performance.now();
+    if (this.#settle === null) this.#noticedMs = nowMs;
+    // Something is written here all the time: it is not waited for.
+    else if (nowMs - this.#noticedMs > SETTLE_MAX_MS) return;
     // An editor writes in several steps; wait until they are over.
-    if (this.#settle !== null) clearTimeout(this.#settle);
+    else clearTimeout(this.#settle);
     this.#settle = setTimeout(() => this.#look(), SETTLE_MS).unref();
   }
 
   #look(): void {
+    if (this.#settle !== null) clearTimeout(this.#settle);
+    this.#settle = null;
     const now = fingerprint(this.#options.paths);
     if (now === this.#fingerprint) return;
     this.#fingerprint = now;
     this.#options.onChange();
   }
+}
+
+/** The names that count in each folder: all of a folder that is a path itself (null), else those of the paths in it. */
+function watchedNames(paths: readonly string[]): Map<string, Set<string> | null> {
+  const folders = new Map<string, Set<string> | null>();
+  for (const path of paths) {
+    if (isFolder(path)) folders.set(path, null);
+    const parent = dirname(path);
+    const names = folders.get(parent);
+    if (names === undefined) folders.set(parent, new Set([basename(path)]));
+    else names?.add(basename(path));
+  }
+  return folders;
 }
 
 function fingerprint(paths: readonly string[]): string {
@@ -89,3 +112,5 @@ function isFolder(path: string): boolean {
 }
 
 const SETTLE_MS = 30;
+/** After this a burst is not waited for any longer. */
+const SETTLE_MAX_MS = 150;
