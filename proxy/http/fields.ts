@@ -39,15 +39,10 @@ export const FIELD_REFUSAL = {
   tooManyOptions: 5,
 } as const;
 
-/** One sentence for each `FIELD_REFUSAL`, by number. */
-export const FIELD_REFUSAL_TEXT: readonly string[] = [
-  '',
-  'Connection names a field that may not be removed',
-  'A field name with an underscore shadows a protected one',
-  'Field names with underscores are not accepted here',
-  'A field that may be sent once was sent twice',
-  'Connection has too many options',
-];
+/** The `FIELD_REFUSAL` as a code for the log. */
+export function fieldRefusalCode(refusal: number): string {
+  return REFUSAL_CODES[refusal] ?? '';
+}
 
 /** Prepares what the filters need of a snapshot. */
 export function fieldPolicy(underscores: UnderscorePolicy, policyFieldNames: Iterable<string>): FieldPolicy {
@@ -181,3 +176,4 @@ function holdsUnderscore(bytes: Buffer, start: number, end: number): boolean {
 const UNDERSCORE = 95;
 const TRAILERS = nameBytes('trailers');
 const NO_NAMES: readonly Uint8Array[] = [];
+const REFUSAL_CODES = ['', 'connection_names_protected', 'shadows_protected', 'underscore', 'repeated', 'too_many_options'];

@@ -68,12 +68,6 @@ export function fieldId(bytes: Uint8Array, start: number, end: number): FieldId 
   return FIELD.unknown;
 }
 
-/** The id of a name that somebody wrote down, in any case. */
-export function fieldIdOf(name: string): FieldId {
-  const bytes = Buffer.from(name, 'latin1');
-  return fieldId(bytes, 0, bytes.length);
-}
-
 /** Whether the bytes from `start` to `end` spell `name`, which is given in lower case; case does not matter. */
 export function equalsName(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
   const length = name.length;

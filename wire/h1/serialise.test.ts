@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ChunkedDecoder } from './chunked.ts';
 import { DEFAULT_HEAD_LIMITS, RequestHead } from './head.ts';
 import { parseRequestHead } from './request.ts';
-import { copyFields, copyTrailers, writeRequestLine, writeText } from './serialise.ts';
+import { copyFields, copyTrailers, writeText } from './serialise.ts';
 
 describe('copyFields()', () => {
   test('copies exactly the lines that are not dropped', () => {
@@ -29,9 +29,11 @@ describe('copyFields()', () => {
     const head = parse('GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: x\r\nX: y\r\n\r\n');
     head.fields.dropped[1] = 1;
     const out = Buffer.alloc(200);
-    let at = writeRequestLine(out, 0, head.method, '/a', head.bytes, head.targetStart + 2, head.targetEnd);
+    let at = writeText(out, 0, 'GET /a?b HTTP/1.1\r\n');
     at = writeText(out, copyFields(head, out, at), '\r\n');
-    expect(out.toString('latin1', 0, at)).toBe('GET /a?b HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n');
+    const again = parse(out.toString('latin1', 0, at));
+    expect(again.fields.count).toBe(2);
+    expect(out.toString('latin1', again.fieldsStart, again.end)).toBe('Host: a\r\nX: y\r\n\r\n');
   });
 });
 

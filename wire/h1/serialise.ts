@@ -23,28 +23,6 @@ export function copyTrailers(trailers: Trailers, out: Buffer, at: number): numbe
   return copyLines(trailers.bytes, trailers.fields, trailers.end - 2, out, at);
 }
 
-/**
- * Writes `METHOD target HTTP/1.1` with its line end.
- *
- * @param path   canonical, one character a byte
- * @param bytes  where the query stands as it came, `?` included; none when `queryStart` is `queryEnd`
- */
-export function writeRequestLine(
-  out: Buffer,
-  at: number,
-  method: string,
-  path: string,
-  bytes: Buffer,
-  queryStart: number,
-  queryEnd: number,
-): number {
-  let end = writeText(out, at, method);
-  out[end++] = 32;
-  end = writeText(out, end, path);
-  if (queryEnd > queryStart) end += bytes.copy(out, end, queryStart, queryEnd);
-  return writeText(out, end, REQUEST_VERSION);
-}
-
 /** Writes the size line of a chunk of `size` bytes; a size of 0 begins the end of the body. At most 14 bytes. */
 export function writeChunkHeader(out: Buffer, at: number, size: number): number {
   let digits = 1;
@@ -85,6 +63,5 @@ function copyLines(bytes: Buffer, fields: FieldTable, linesEnd: number, out: Buf
   return runStart < 0 ? end : end + bytes.copy(out, end, runStart, linesEnd);
 }
 
-const REQUEST_VERSION = ' HTTP/1.1\r\n';
 /** Up to about this length a loop is cheaper than the call into native code. */
 const LOOP_LIMIT = 48;
