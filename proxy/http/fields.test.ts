@@ -9,7 +9,7 @@ import { copyFields, copyTrailers } from '#wire/h1/serialise.ts';
 
 import {
   FIELD_REFUSAL,
-  FIELD_REFUSAL_TEXT,
+  fieldRefusalCode,
   fieldPolicy,
   filterRequestFields,
   filterResponseFields,
