@@ -43,15 +43,21 @@ async function run(argv: readonly string[], log: Log): Promise<void> {
   sidecar.usePolicy(answer);
   await sidecar.serveStatus();
   const stop = endsBySignal(sidecar, log);
-  const identity = await openIdentity(config, sidecar, log);
-  await sidecar.useIdentity(identity.snapshot);
-  await sidecar.listen();
-  const reload = followPolicies(preparer, file, config, answer, sidecar, log);
+  // Until there is something to read again it must not end us.
+  let reload = (): void => {};
   process.on('SIGHUP', () => {
     sidecar.reopenLogs();
-    void identity.reload();
     reload();
   });
+  const identity = await Promise.race([openIdentity(config, sidecar, log), stop]);
+  if (identity === undefined) process.exit(0);
+  await sidecar.useIdentity(identity.snapshot);
+  await sidecar.listen();
+  const prepareAgain = followPolicies(preparer, file, config, answer, sidecar, log);
+  reload = () => {
+    void identity.reload();
+    prepareAgain();
+  };
   log.info({ listeners: config.inbound.length + config.outbound.length }, 'ready');
   await stop;
   identity.close();
@@ -100,15 +106,13 @@ function followPolicies(
     isPreparing = true;
     preparer
       .prepare(file)
-      .then(
-        (answer) => {
-          if (answer.config !== null && comparable(answer.config) !== running) {
-            log.warn('the configuration file changed; listeners, identity and telemetry take effect at the next start');
-          }
-          sidecar.usePolicy(answer);
-        },
-        (error: unknown) => log.error({ error: String(error) }, 'policies not read, the last good set stays in force'),
-      )
+      .then((answer) => {
+        if (answer.config !== null && comparable(answer.config) !== running) {
+          log.warn('the configuration file changed; listeners, identity and telemetry take effect at the next start');
+        }
+        sidecar.usePolicy(answer);
+      })
+      .catch((error: unknown) => log.error({ error: String(error) }, 'policies not read, the last good set stays in force'))
       .finally(() => {
         isPreparing = false;
         if (isStale) {

@@ -80,16 +80,7 @@ function watchedNames(paths: readonly string[]): Map<string, Set<string> | null>
 
 function fingerprint(paths: readonly string[]): string {
   return paths
-    .flatMap((path) =>
-      isFolder(path)
-        ? [
-            path,
-            ...readdirSync(path)
-              .sort()
-              .map((name) => join(path, name)),
-          ]
-        : [path],
-    )
+    .flatMap((path) => [path, ...namesIn(path).map((name) => join(path, name))])
     .map(statOf)
     .join('\n');
 }
@@ -100,6 +91,15 @@ function statOf(path: string): string {
     return `${path} ${ino} ${size} ${mtimeNs}`;
   } catch {
     return `${path} -`;
+  }
+}
+
+/** Names in a folder, sorted; none when it is no folder, may not be read, or is gone by now. */
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch {
+    return [];
   }
 }
 
