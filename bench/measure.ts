@@ -10,7 +10,7 @@ import { checkAccessLog, passGate } from './gate.ts';
 import { type Loader, startLoader } from './load/loader.ts';
 import type { Cores } from './machine.ts';
 import { policySet } from './policy-set.ts';
-import { coreBusyUs, cpuPressure, processCost, processMemory } from './process-cost.ts';
+import { coreBusyUs, cpuPressure, ownCpuUs, processCost, processMemory, processTree } from './process-cost.ts';
 import { freePorts, type Running, startProcess } from './processes.ts';
 import { type Entrant, entrantName, type Scenario, type Setup } from './scenarios.ts';
 import type { Launch, Target } from './targets/target.ts';
@@ -60,7 +60,10 @@ export interface Row {
 export interface MemoryRow {
   readonly round: number;
   readonly startMs: number;
+  /** Up to ready, helper processes included. */
   readonly startCpuMs: number;
+  /** The same of the process that carries traffic alone. */
+  readonly startOwnCpuMs: number;
   readonly idleRssMb: number;
   readonly idleAnonymousMb: number;
   readonly loadedRssMb: number;
@@ -117,6 +120,7 @@ interface Contestant {
   readonly process: Running | null;
   readonly launch: Launch | null;
   readonly startCpuMs: number;
+  readonly startOwnCpuMs: number;
 }
 
 async function enter(bench: Bench, entrant: Entrant): Promise<Contestant> {
@@ -136,7 +140,8 @@ async function enter(bench: Bench, entrant: Entrant): Promise<Contestant> {
   });
   const process = await startProcess(launch, bench.cores.proxy);
   const cost = processCost(process.pid);
-  return { name, port, process, launch, startCpuMs: (cost.userUs + cost.systemUs) / 1000 };
+  const startOwnCpuMs = ownCpuUs(process.pid) / 1000;
+  return { name, port, process, launch, startCpuMs: (cost.userUs + cost.systemUs) / 1000, startOwnCpuMs };
 }
 
 async function measureScenario(
@@ -148,7 +153,14 @@ async function measureScenario(
 ): Promise<Outcome> {
   bench.say(`${scenario.name}: ${scenario.what}`);
   const outcome: Outcome = { scenario, rows: new Map(), memory: new Map(), faults };
-  const floor: Contestant = { name: 'no proxy', port: bench.upstreamPort, process: null, launch: null, startCpuMs: 0 };
+  const floor: Contestant = {
+    name: 'no proxy',
+    port: bench.upstreamPort,
+    process: null,
+    launch: null,
+    startCpuMs: 0,
+    startOwnCpuMs: 0,
+  };
   const all = [...contestants.filter((one) => one.process?.hasEnded() === false), ...(scenario.withFloor ? [floor] : [])];
   const loaders = new Map<Contestant, Loader>();
   try {
@@ -165,6 +177,9 @@ async function measureScenario(
       if (warm.requests === 0 || warm.bad > warm.requests / 100) {
         faults.set(one.name, `warm-up: ${warm.bad} of ${warm.requests} bad, the first with status ${warm.badStatus}`);
         outcome.rows.delete(one.name);
+      } else if (scenario.measure === 'closed') {
+        await sleep(LOG_FLUSH_MS);
+        inspectLog(one, outcome);
       }
     }
     for (let round = 0; round < bench.options.rounds; round++) {
@@ -180,7 +195,6 @@ async function measureScenario(
         }
       }
     }
-    if (scenario.measure === 'closed') for (const one of all) inspectLog(one, outcome);
   } finally {
     for (const loader of loaders.values()) await loader.end();
   }
@@ -268,6 +282,7 @@ async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, roun
   const load = { port: one.port, connections: scenario.connections, requests: `${bench.folder}/${scenario.requests}.requests` };
   const loader = startLoader(bench.loader, load, bench.certificates, bench.cores.load);
   try {
+    await untilAlone(pid, bench.targets.get(entrant.target)?.hasPassingHelpers === true);
     await sleep(bench.options.settleMs);
     const idle = processMemory(pid);
     const { open } = await loader.ask(`connect ${scenario.status}`);
@@ -280,6 +295,7 @@ async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, roun
       round,
       startMs,
       startCpuMs: one.startCpuMs,
+      startOwnCpuMs: one.startOwnCpuMs,
       idleRssMb: idle.rssKb / 1024,
       idleAnonymousMb: idle.anonymousKb / 1024,
       loadedRssMb: loaded.rssKb / 1024,
@@ -293,8 +309,15 @@ async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, roun
   }
 }
 
+/** Waits until a helper that only prepares the start has ended. */
+async function untilAlone(pid: number, hasPassingHelpers: boolean): Promise<void> {
+  const until = performance.now() + HELPERS_END_MS;
+  while (hasPassingHelpers && processTree(pid).length > 1 && performance.now() < until) await sleep(100);
+}
+
 function describe(error: unknown): string {
-  const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` (${error.hint.slice(-300)})` : '';
+  const hint =
+    error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` (${error.hint.slice(0, 300)})` : '';
   return `${error instanceof Error ? error.message : String(error)}${hint}`.replaceAll('\n', ' ');
 }
 
@@ -304,5 +327,8 @@ function fail(): never {
 
 /** Requests per second of the latency windows. */
 const RATE = 500;
+/** Buffered logs have been written by then, at the load of a warm-up. */
+const LOG_FLUSH_MS = 250;
 const LOG_BYTES = 100 * 2 ** 20;
 const MEMORY_ROUNDS = 3;
+const HELPERS_END_MS = 20_000;

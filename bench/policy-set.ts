@@ -66,7 +66,7 @@ export function toIstioYaml(rules: readonly Rule[], namespace: string): string {
       );
     documents.push(
       `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n` +
-        `metadata: { name: ${name(i, 6)}, namespace: ${namespace} }\nspec:\n  action: ALLOW\n  rules:\n${lines.join('\n')}\n`,
+        `metadata: { name: ${rules[i]?.name}, namespace: ${namespace} }\nspec:\n  action: ALLOW\n  rules:\n${lines.join('\n')}\n`,
     );
   }
   return documents.join('---\n');

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 export interface ProcessCost {
   readonly userUs: number;
   readonly systemUs: number;
-  /** Runnable without running, over the threads that live now. */
+  /** Runnable without running, over the threads of the process itself. */
   readonly waitedUs: number;
 }
 
@@ -43,11 +43,21 @@ export function processCost(pid: number): ProcessCost {
       .map(Number);
     user += (fields[11] ?? 0) + (fields[13] ?? 0);
     system += (fields[12] ?? 0) + (fields[14] ?? 0);
-    for (const thread of entries(`/proc/${one}/task`)) {
-      waitedNs += Number(text(`/proc/${one}/task/${thread}/schedstat`).split(' ')[1] ?? 0);
-    }
+  }
+  for (const thread of entries(`/proc/${pid}/task`)) {
+    waitedNs += Number(text(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[1] ?? 0);
   }
   return { userUs: user * TICK_US, systemUs: system * TICK_US, waitedUs: waitedNs / 1000 };
+}
+
+/** CPU time of the process alone, in microseconds. */
+export function ownCpuUs(pid: number): number {
+  const stat = text(`/proc/${pid}/stat`);
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  return ((fields[11] ?? 0) + (fields[12] ?? 0)) * TICK_US;
 }
 
 export function processMemory(pid: number): ProcessMemory {

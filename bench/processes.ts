@@ -44,7 +44,7 @@ export async function startProcess(wanted: Command, core: number | null): Promis
   while (!(await isReady(wanted))) {
     if (ended || performance.now() - begun > READY_WITHIN_MS) {
       await stop();
-      const told = readFileSync(wanted.output, 'utf8').slice(-800).trim();
+      const told = readFileSync(wanted.output, 'utf8').slice(0, 400).trim();
       throw new PosternError(
         'bench_not_ready',
         `Cannot start "${wanted.command.slice(0, 4).join(' ')}": ${ended ? 'it ended' : 'not ready in time'}`,

@@ -96,7 +96,7 @@ function ratios(subject: readonly Row[], peer: readonly Row[], figure: 'cpu' | '
 function memoryTable(outcome: Outcome): string {
   const head = [
     'entrant',
-    'start to ready ms (CPU ms)',
+    'start to ready ms (CPU ms: all, own)',
     'idle RSS MB (anonymous)',
     'RSS MB with connections',
     'kB per connection',
@@ -107,7 +107,7 @@ function memoryTable(outcome: Outcome): string {
     const of = (pick: (row: MemoryRow) => number, digits = 0): string => round(median(rows.map(pick)), digits);
     const cells = [
       name,
-      `${of((row) => row.startMs)} (${of((row) => row.startCpuMs)})`,
+      `${of((row) => row.startMs)} (${of((row) => row.startCpuMs)}, ${of((row) => row.startOwnCpuMs)})`,
       `${of((row) => row.idleRssMb, 1)} (${of((row) => row.idleAnonymousMb, 1)})`,
       of((row) => row.loadedRssMb, 1),
       spread(rows.map((row) => row.connectionKb)),

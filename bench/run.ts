@@ -82,7 +82,11 @@ async function runAll(args: Arguments, folder: string): Promise<void> {
         ? `- ${target.name} ${(versions[target.name] = target.version())}: ${target.about}`
         : `- ${target.name} skipped: ${missing}`,
     );
-    if (missing === null) targets.set(target.name, target);
+    if (missing !== null) continue;
+    const built = `${folder}/${target.name}`;
+    mkdirSync(built);
+    target.setUp?.(built);
+    targets.set(target.name, target);
   }
 
   const bench: Bench = {

@@ -30,6 +30,10 @@ export interface Target {
   /** Null when it can run here, else why not. */
   missing(): string | null;
   version(): string;
+  /** Its start is prepared by a process that ends by itself a little later. */
+  readonly hasPassingHelpers?: boolean;
+  /** Builds what it needs, once per run, in a folder of its own. */
+  setUp?(folder: string): void;
   /** Writes its configuration and says how to start. */
   prepare(stage: Stage): Launch;
 }
