@@ -2,7 +2,8 @@
  * Lines for a file or standard output: gathered in memory and written asynchronously, so that a slow disk or a stalled reader
  * never holds up traffic. What does not fit while a write is under way is dropped and counted.
  */
-import { closeSync, openSync, write } from 'node:fs';
+import { closeSync, constants, openSync, write } from 'node:fs';
+import { PosternError } from '#base/error.ts';
 
 export class LineSink {
   /** Lines that were lost because the sink could not keep up, or failed. */
@@ -16,10 +17,16 @@ export class LineSink {
   #timer: NodeJS.Timeout | null = null;
   #whenIdle: (() => void) | null = null;
 
-  /** @param path  a file, appended to and made with mode 0640, or `-` for standard output */
+  /** Replaced while a write to it was under way; closed behind that write. */
+  #oldFd = -1;
+
+  /**
+   * @param path  a file, appended to and made with mode 0640, or `-` for standard output
+   * @throws {PosternError} when it cannot be opened
+   */
   constructor(path: string) {
     this.#path = path;
-    this.#fd = path === '-' ? 1 : openSync(path, 'a', 0o640);
+    this.#fd = path === '-' ? openOutput() : openFile(path);
     this.#timer = setInterval(() => this.flush(), FLUSH_MS).unref();
   }
 
@@ -42,15 +49,25 @@ export class LineSink {
     this.#gathered = '';
     this.#lines = 0;
     this.#isWriting = true;
-    this.#write(bytes, 0, lines);
+    this.#write(this.#fd, bytes, 0, lines);
   }
 
   /** Opens the file anew, after a log rotation moved it away. */
   reopen(): void {
-    if (this.#path === '-') return;
+    if (this.#path === '-' || this.#fd < 0) return;
+    let next: number;
+    try {
+      next = openFile(this.#path);
+    } catch {
+      // What is written goes on to the old file rather than nowhere.
+      return;
+    }
     const old = this.#fd;
-    this.#fd = openSync(this.#path, 'a', 0o640);
-    closeSync(old);
+    this.#fd = next;
+    // INVARIANT: a descriptor is never closed under a write: its number may be a caller's socket by the time that the write begins.
+    if (!this.#isWriting) closeSync(old);
+    else if (this.#oldFd < 0) this.#oldFd = old;
+    else closeSync(old);
   }
 
   /** Writes what is left, for at most `timeoutMs`, and closes. */
@@ -62,14 +79,14 @@ export class LineSink {
       this.flush();
       await this.#idle(until - performance.now());
     }
-    if (this.#path !== '-' && !this.#isWriting) closeSync(this.#fd);
+    if (this.#fd !== STDOUT && !this.#isWriting) closeSync(this.#fd);
     this.#fd = -1;
   }
 
-  #write(bytes: Buffer, offset: number, lines: number): void {
-    write(this.#fd, bytes, offset, bytes.length - offset, null, (error, written) => {
+  #write(fd: number, bytes: Buffer, offset: number, lines: number): void {
+    write(fd, bytes, offset, bytes.length - offset, null, (error, written) => {
       if (error !== null && error.code === 'EAGAIN') {
-        setTimeout(() => this.#write(bytes, offset, lines), RETRY_MS).unref();
+        setTimeout(() => this.#write(fd, bytes, offset, lines), RETRY_MS).unref();
         return;
       }
       if (error !== null) {
@@ -77,11 +94,15 @@ export class LineSink {
       } else {
         this.writtenBytes += written;
         if (offset + written < bytes.length) {
-          this.#write(bytes, offset + written, lines);
+          this.#write(fd, bytes, offset + written, lines);
           return;
         }
       }
       this.#isWriting = false;
+      if (this.#oldFd >= 0) {
+        closeSync(this.#oldFd);
+        this.#oldFd = -1;
+      }
       if (this.#gathered.length >= WRITE_AT) this.flush();
       this.#whenIdle?.();
     });
@@ -99,6 +120,35 @@ export class LineSink {
   }
 }
 
+/**
+ * Opened so that no write ever blocks a thread: one that is blocked can't be given up, not even at the end of the process. A FIFO that
+ * nobody reads is opened for both directions, which never waits.
+ */
+function openFile(path: string): number {
+  const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDWR, O_WRONLY } = constants;
+  try {
+    try {
+      return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENXIO')) throw error;
+      return openSync(path, O_RDWR | O_NONBLOCK);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PosternError('log_unusable', `Cannot open "${path}" for log lines: ${reason}`, 'choose another file in telemetry');
+  }
+}
+
+/** Standard output, opened once more where that is possible, so that not blocking is ours alone and not our parent's. */
+function openOutput(): number {
+  try {
+    return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
+  } catch {
+    return STDOUT;
+  }
+}
+
+const STDOUT = 1;
 const FLUSH_MS = 200;
 const RETRY_MS = 20;
 /** Characters after which a write is started before its time. */
