@@ -41,7 +41,9 @@ function measure(rules: number): string {
     if (effects.size > 1) throw new Error(`the variants differ on ${JSON.stringify(input)}`);
   }
 
-  const connections = inputs.map(({ connection }) => engine.classify(connection));
+  // Classified once for each caller, as for a connection that stays open.
+  const callers = new Map(inputs.map(({ connection }) => [connection, engine.classify(connection)]));
+  const connections = inputs.map(({ connection }) => callers.get(connection) ?? engine.classify(connection));
   const requests = inputs.map(requestOf);
   const mask = REQUESTS - 1;
   const variants: readonly Variant[] = [

@@ -5,7 +5,6 @@
  * Hot path: no promise, closure, spread or RegExp; decisions are made beforehand. INVARIANT: nothing here throws once an engine
  * is loaded; an internal fault is the denial `engine_error`.
  */
-import { PosternError } from '#base/error.ts';
 import { parseIp } from '#base/cidr.ts';
 
 import type { CompiledPolicy, CompiledSlot, SlotSource } from '../plan/compiled.ts';
@@ -14,6 +13,8 @@ import { claimValues } from './claims.ts';
 import { constantEngine, decision, noneSelected } from './decisions.ts';
 import type { WhenNoneSelects } from './decisions.ts';
 import type { ClassifiedConnection, Engine } from './engine.ts';
+import { instantiate } from './evaluator.ts';
+import type { Evaluator, ScratchBuffer } from './evaluator.ts';
 import { isExcessive, readIdentity } from './identity.ts';
 import type { ConnectionAttributes, Decision, RequestAttributes, Token } from './input.ts';
 
@@ -35,46 +36,9 @@ export function loadEngine(compiled: CompiledPolicy, options: EngineOptions): En
   return new WasmEngine(compiled, instantiate(compiled.wasm));
 }
 
-interface Evaluator {
-  readonly memory: { readonly buffer: ArrayBuffer };
-  classify(descriptor: number, length: number): void;
-  decide(): number;
-  decideConnection(): number;
-}
-
-/** Node's own writers, without the checks of `write`; untyped because they are undocumented. */
-interface ScratchBuffer extends Buffer {
-  latin1Write(text: string, offset: number): number;
-  utf8Write(text: string, offset: number): number;
-}
-
-/** The part of the WebAssembly JavaScript interface that is used; TypeScript has it only in its library for browsers. */
-declare const WebAssembly: {
-  readonly Module: {
-    new (bytes: Uint8Array): object;
-    imports(module: object): readonly object[];
-    exports(module: object): readonly { readonly name: string; readonly kind: string }[];
-  };
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-};
-
-function instantiate(wasm: Uint8Array): Evaluator {
-  try {
-    const module = new WebAssembly.Module(wasm);
-    if (WebAssembly.Module.imports(module).length > 0) throw new Error('it has imports');
-    const names = WebAssembly.Module.exports(module).map(({ name, kind }) => `${kind} ${name}`);
-    const missing = EXPORTS.filter((name) => !names.includes(name));
-    if (missing.length > 0) throw new Error(`it does not export ${missing.join(', ')}`);
-    // The exports were just looked up by kind and name; their types are the compiler's own (authz/wasm/evaluator.ts).
-    return new WebAssembly.Instance(module).exports as Evaluator;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new PosternError('policy_module_invalid', `Cannot load the policy module: ${why}`, 'Compile the policies anew');
-  }
-}
-
 class WasmConnection implements ClassifiedConnection {
   readonly engine: Engine;
+  /** Index and value of each word to set. With up to eight pairs V8 keeps the array in the heap, next to its owner. */
   readonly cells: Int32Array;
   /** It says more than a cell can hold, or nothing that could be believed: every decision on it is an error. */
   readonly isRefused: boolean;
@@ -106,8 +70,6 @@ class WasmEngine implements Engine {
   readonly #scratch: ScratchBuffer;
   readonly #trustDomains: readonly string[];
   readonly #connectionSlots: readonly CompiledSlot[];
-  readonly #connectionStart: number;
-  readonly #connectionEnd: number;
   readonly #methods: InternTable | null;
   readonly #authorities: InternTable | null;
   readonly #path: CompiledSlot | null;
@@ -134,8 +96,6 @@ class WasmEngine implements Engine {
     this.#scratch = Buffer.from(module.memory.buffer, scratchStart, scratchBytes) as ScratchBuffer;
     this.#trustDomains = compiled.trustDomains;
     this.#connectionSlots = slots.filter(({ source }) => !REQUEST_KINDS.has(source.kind));
-    this.#connectionStart = this.#connectionSlots[0]?.cellStart ?? 0;
-    this.#connectionEnd = this.#connectionSlots.at(-1)?.cellEnd ?? 0;
     const only = (kind: SlotSource['kind']): CompiledSlot | null => slots.find(({ source }) => source.kind === kind) ?? null;
     const method = only('method');
     const authority = only('authority');
@@ -160,8 +120,7 @@ class WasmEngine implements Engine {
     this.#current = null;
     try {
       const isRefused = !this.#classifyConnection(connection);
-      const cells = this.#cells.slice(this.#connectionStart, this.#connectionEnd);
-      return new WasmConnection(this, cells, isRefused);
+      return new WasmConnection(this, isRefused ? NO_CELLS : this.#connectionCells(), isRefused);
     } catch {
       return new WasmConnection(this, NO_CELLS, true);
     }
@@ -193,7 +152,8 @@ class WasmEngine implements Engine {
   #enter(connection: ClassifiedConnection): boolean {
     if (connection !== this.#current) {
       if (connection.engine !== this || !(connection instanceof WasmConnection) || connection.isRefused) return false;
-      this.#cells.set(connection.cells, this.#connectionStart);
+      const { cells } = connection;
+      for (let at = 0; at < cells.length; at += 2) this.#cells[cells[at] ?? 0] = cells[at + 1] ?? 0;
       this.#current = connection;
     }
     this.#cells[OVERFLOW >> 2] = 0;
@@ -278,6 +238,20 @@ class WasmEngine implements Engine {
     this.#module.classify(slot.descriptor, 2);
   }
 
+  /** The words of the connection's slots that count: of a list its length and as many values. */
+  #connectionCells(): Int32Array {
+    const pairs: number[] = [];
+    for (const { cellEnd, cellStart, listCells } of this.#connectionSlots) {
+      for (const start of listCells) {
+        const length = this.#cells[start] ?? 0;
+        for (let index = start; index <= start + length; index++) pairs.push(index, this.#cells[index] ?? 0);
+      }
+      if (listCells.length === 0)
+        for (let index = cellStart; index < cellEnd; index++) pairs.push(index, this.#cells[index] ?? 0);
+    }
+    return Int32Array.from(pairs);
+  }
+
   #classifyConnection(connection: ConnectionAttributes): boolean {
     this.#cells[OVERFLOW >> 2] = 0;
     const { principal } = connection;
@@ -354,7 +328,7 @@ class WasmEngine implements Engine {
 /** Makes a slot absent. */
 function clear(cells: Int32Array, slot: CompiledSlot | undefined): void {
   if (slot === undefined) return;
-  if (slot.listCells.length === 0) cells.fill(0, slot.cellStart, slot.cellEnd);
+  if (slot.listCells.length === 0) for (let index = slot.cellStart; index < slot.cellEnd; index++) cells[index] = 0;
   for (let index = 0; index < slot.listCells.length; index++) cells[slot.listCells[index] ?? 0] = 0;
 }
 
@@ -371,7 +345,6 @@ function strength(answer: number): number {
   return 2;
 }
 
-const EXPORTS = ['memory memory', 'function classify', 'function decide', 'function decideConnection'];
 const REQUEST_KINDS: ReadonlySet<SlotSource['kind']> = new Set([
   'method',
   'authority',

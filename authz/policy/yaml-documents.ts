@@ -144,7 +144,8 @@ class YamlReader {
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null) {
       return { kind: 'scalar', value, position };
     }
-    return { kind: 'scalar', value: String(value), position };
+    // No other type comes of the core schema; an empty text is refused wherever a text is read.
+    return { kind: 'scalar', value: '', position };
   }
 
   #nothing(position: Position): YamlScalar {

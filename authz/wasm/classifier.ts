@@ -2,7 +2,9 @@
  * The code that turns a value in the scratch area into classes. INVARIANT: every loop is bounded by the bytes of the value or by
  * the free entries of a half-full table; nothing recurses.
  */
+import { classifyGlob, classifyTemplate } from './automata.ts';
 import type { FunctionSource } from './encoder.ts';
+import { hashByte } from './hash-step.ts';
 import {
   add,
   and,
@@ -33,22 +35,8 @@ import {
   bump,
   bit,
 } from './instructions.ts';
-import type { Instruction, Operand } from './instructions.ts';
-import {
-  GLOB,
-  HASH_FACTOR,
-  HASH_FOLD,
-  HASH_SEED,
-  LIST_CAPACITY,
-  MOVE,
-  MOVE_HASH,
-  OVERFLOW,
-  SLOT,
-  TEMPLATE,
-  TEMPLATE_STATE,
-  TEXT,
-  WILDCARD_TABLE,
-} from './memory-map.ts';
+import type { Instruction } from './instructions.ts';
+import { GLOB, HASH_FOLD, HASH_SEED, LIST_CAPACITY, OVERFLOW, SLOT, TEMPLATE, TEXT } from './memory-map.ts';
 
 export function classifierFunctions(scratch: number): readonly FunctionSource[] {
   return [
@@ -62,8 +50,6 @@ export function classifierFunctions(scratch: number): readonly FunctionSource[] 
     classify,
   ];
 }
-
-const hashByte = (byte: Operand): Instruction => set('hash', multiply(xor('hash', byte), HASH_FACTOR));
 
 const sameBytes: FunctionSource = {
   name: 'sameBytes',
@@ -154,124 +140,6 @@ const putClass: FunctionSource = {
   ],
 };
 
-/** Walks the segments of a path through a template automaton. */
-function classifyTemplate(scratch: number): FunctionSource {
-  const stateAt = (offset: number): Instruction =>
-    load(add(load('template', TEMPLATE.states), multiply('state', TEMPLATE_STATE.bytes)), offset);
-  const findMove: Instruction = block(
-    'moved',
-    block(
-      'unnamed',
-      branchIf('unnamed', isZero('segment')),
-      set('probe', xor(multiply('state', MOVE_HASH.state), multiply('segment', MOVE_HASH.segment))),
-      set('probe', xor('probe', shiftRight('probe', MOVE_HASH.fold))),
-      loop(
-        'next',
-        set(
-          'entry',
-          add(load('template', TEMPLATE.moves), multiply(and('probe', load('template', TEMPLATE.moveMask)), MOVE.bytes)),
-        ),
-        branchIf('unnamed', isZero(load('entry', MOVE.segment))),
-        when(equal(load('entry', MOVE.segment), 'segment'), [
-          when(equal(load('entry', MOVE.state), 'state'), [set('state', load('entry', MOVE.next)), branch('moved')]),
-        ]),
-        bump('probe', 1),
-        branch('next'),
-      ),
-    ),
-    when('valid', [set('state', stateAt(TEMPLATE_STATE.valid))], [set('state', stateAt(TEMPLATE_STATE.invalid))]),
-  );
-  return {
-    name: 'classifyTemplate',
-    isExported: false,
-    parameters: ['template', 'length'],
-    hasResult: false,
-    locals: ['state', 'start', 'at', 'end', 'hash', 'valid', 'byte', 'segment', 'probe', 'entry'],
-    body: [
-      set('end', add(scratch, 'length')),
-      set('at', scratch),
-      block(
-        'over',
-        branchIf('over', isZero('length')),
-        branchIf('over', differ(loadByte('at'), SLASH)),
-        set('state', load('template', TEMPLATE.start)),
-        loop(
-          'segments',
-          bump('at', 1),
-          set('start', 'at'),
-          set('hash', HASH_SEED),
-          set('valid', 1),
-          block(
-            'cut',
-            loop(
-              'bytes',
-              branchIf('cut', atLeast('at', 'end')),
-              set('byte', loadByte('at')),
-              branchIf('cut', equal('byte', SLASH)),
-              hashByte('byte'),
-              set('valid', and('valid', loadByte('byte', WILDCARD_TABLE))),
-              bump('at', 1),
-              branch('bytes'),
-            ),
-          ),
-          when(
-            equal('at', 'start'),
-            [set('state', stateAt(TEMPLATE_STATE.empty))],
-            [
-              set(
-                'segment',
-                call(
-                  'findText',
-                  load('template', TEMPLATE.segments),
-                  load('template', TEMPLATE.segmentMask),
-                  'hash',
-                  'start',
-                  subtract('at', 'start'),
-                ),
-              ),
-              findMove,
-            ],
-          ),
-          branchIf('over', isZero('state')),
-          branchIf('segments', below('at', 'end')),
-        ),
-      ),
-      call('putClass', load('template', TEMPLATE.cell), stateAt(TEMPLATE_STATE.classNumber)),
-    ],
-  };
-}
-
-/** Runs a value through a glob automaton. */
-function classifyGlob(scratch: number): FunctionSource {
-  return {
-    name: 'classifyGlob',
-    isExported: false,
-    parameters: ['glob', 'length'],
-    hasResult: false,
-    locals: ['state', 'at', 'end', 'next', 'byteClasses', 'classCount'],
-    body: [
-      set('state', load('glob', GLOB.start)),
-      set('next', load('glob', GLOB.next)),
-      set('byteClasses', load('glob', GLOB.byteClasses)),
-      set('classCount', load('glob', GLOB.classCount)),
-      set('at', scratch),
-      set('end', add('at', 'length')),
-      block(
-        'over',
-        loop(
-          'bytes',
-          branchIf('over', atLeast('at', 'end')),
-          set('state', load(word('next', add(multiply('state', 'classCount'), loadByte(add('byteClasses', loadByte('at'))))))),
-          branchIf('over', isZero('state')),
-          bump('at', 1),
-          branch('bytes'),
-        ),
-      ),
-      call('putClass', load('glob', GLOB.cell), load(word(load('glob', GLOB.classOfState), 'state'))),
-    ],
-  };
-}
-
 /** Exact values and prefixes in one pass: the hash after n bytes is that of the first n bytes. */
 function classifyForward(scratch: number): FunctionSource {
   return {
@@ -279,21 +147,24 @@ function classifyForward(scratch: number): FunctionSource {
     isExported: false,
     parameters: ['slot', 'length'],
     hasResult: false,
-    locals: ['hash', 'index', 'stop', 'longest', 'isExact', 'found', 'best'],
+    locals: ['hash', 'index', 'stop', 'longest', 'isExact', 'found', 'best', 'byte', 'ends'],
     body: [
-      set('longest', load('slot', SLOT.prefixLongest)),
       when(load('slot', SLOT.exactTable), [set('isExact', atMost('length', load('slot', SLOT.exactLongest)))]),
-      set('stop', 'length'),
-      when(isZero('isExact'), [when(below('longest', 'stop'), [set('stop', 'longest')])]),
       set('hash', HASH_SEED),
-      block(
-        'over',
-        loop(
-          'bytes',
-          branchIf('over', atLeast('index', 'stop')),
-          hashByte(loadByte('index', scratch)),
-          bump('index', 1),
-          when(atMost('index', 'longest'), [
+      when(load('slot', SLOT.prefixTable), [
+        set('longest', load('slot', SLOT.prefixLongest)),
+        set('ends', load('slot', SLOT.prefixEnds)),
+        set('stop', 'length'),
+        when(below('longest', 'stop'), [set('stop', 'longest')]),
+        block(
+          'over',
+          loop(
+            'bytes',
+            branchIf('over', atLeast('index', 'stop')),
+            set('byte', loadByte('index', scratch)),
+            hashByte('byte'),
+            bump('index', 1),
+            branchIf('bytes', isZero(loadByte(add('ends', 'byte')))),
             when(bit(load('slot', SLOT.prefixLengths), 'index'), [
               set(
                 'found',
@@ -301,14 +172,24 @@ function classifyForward(scratch: number): FunctionSource {
               ),
               when('found', [set('best', 'found')]),
             ]),
-          ]),
-          branch('bytes'),
+            branch('bytes'),
+          ),
         ),
-      ),
-      when(load('slot', SLOT.prefixTable), [call('putClass', load('slot', SLOT.prefixCell), 'best')]),
+        call('putClass', load('slot', SLOT.prefixCell), 'best'),
+      ]),
       when(load('slot', SLOT.exactTable), [
         set('found', 0),
         when('isExact', [
+          block(
+            'whole',
+            loop(
+              'rest',
+              branchIf('whole', atLeast('index', 'length')),
+              hashByte(loadByte('index', scratch)),
+              bump('index', 1),
+              branch('rest'),
+            ),
+          ),
           set('found', call('findText', load('slot', SLOT.exactTable), load('slot', SLOT.exactMask), 'hash', scratch, 'length')),
         ]),
         call('putClass', load('slot', SLOT.exactCell), 'found'),
@@ -396,5 +277,3 @@ function forEach(
     ),
   ];
 }
-
-const SLASH = 0x2f;

@@ -23,6 +23,7 @@ import {
   loop,
   multiply,
   set,
+  shiftLeft,
   shiftRight,
   subtract,
   unreachable,
@@ -32,7 +33,7 @@ import {
   bit,
 } from './instructions.ts';
 import type { Instruction, Operand } from './instructions.ts';
-import { ALTERNATIVE, CHECK, CLAUSE, EFFECT, ENTRY, INDEX, NO_ANSWER, OVERFLOW, PROGRAM } from './memory-map.ts';
+import { ALTERNATIVE, CHECK, CLAUSE, EFFECT, ENTRY, INDEX, LIST_PAIR, NO_ANSWER, OVERFLOW, PROGRAM } from './memory-map.ts';
 
 export interface EvaluatorAddresses {
   readonly scratch: number;
@@ -169,13 +170,16 @@ const scanIndex: FunctionSource = {
                 'values',
                 branchIf('listed', atLeast('cell', 'listEnd')),
                 bump('cell', 4),
-                set('list', load(word('lists', load('cell')))),
+                set('list', load(add('lists', shiftLeft(load('cell'), LIST_PAIR.shift)))),
                 when('list', [set('best', call('scanList', 'list', 'best'))]),
                 branch('values'),
               ),
             ),
           ],
-          [set('list', load(word('lists', load('cell')))), when('list', [set('best', call('scanList', 'list', 'best'))])],
+          [
+            set('list', load(add('lists', shiftLeft(load('cell'), LIST_PAIR.shift)))),
+            when('list', [set('best', call('scanList', 'list', 'best'))]),
+          ],
         ),
         bump('at', ENTRY.bytes),
         branch('entries'),

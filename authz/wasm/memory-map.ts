@@ -37,36 +37,30 @@ export const SLOT = {
   prefixLongest: 32,
   /** Bit n is set when some prefix has n bytes. */
   prefixLengths: 36,
-  suffixTable: 40,
-  suffixMask: 44,
-  suffixCell: 48,
-  suffixLongest: 52,
-  suffixLengths: 56,
-  globs: 60,
-  globCount: 64,
-  templates: 68,
-  templateCount: 72,
-  bytes: 76,
+  /** Table of 256 bytes: 1 for those that some prefix ends with. */
+  prefixEnds: 40,
+  suffixTable: 44,
+  suffixMask: 48,
+  suffixCell: 52,
+  suffixLongest: 56,
+  suffixLengths: 60,
+  globs: 64,
+  globCount: 68,
+  templates: 72,
+  templateCount: 76,
+  bytes: 80,
 } as const;
 
 /** Descriptor of a glob automaton. */
 export const GLOB = { cell: 0, start: 4, byteClasses: 8, classCount: 12, next: 16, classOfState: 20, bytes: 24 } as const;
 
 /** Descriptor of a template automaton; states and transitions below. */
-export const TEMPLATE = {
-  cell: 0,
-  start: 4,
-  segments: 8,
-  segmentMask: 12,
-  moves: 16,
-  moveMask: 20,
-  states: 24,
-  bytes: 28,
-} as const;
+export const TEMPLATE = { cell: 0, start: 4, moves: 8, moveMask: 12, states: 16, bytes: 20 } as const;
 export const TEMPLATE_STATE = { valid: 0, invalid: 4, empty: 8, classNumber: 12, bytes: 16 } as const;
-/** Entry of the transitions by literal; a segment of 0 marks a free one. Hashed as state * A ^ segment * B. */
-export const MOVE = { state: 0, segment: 4, next: 8, bytes: 12 } as const;
-export const MOVE_HASH = { state: 0x9e3779b1 | 0, segment: 0x85ebca6b | 0, fold: 13 } as const;
+/** Entry of the transitions by literal segment; an address of 0 marks a free one. */
+export const MOVE = { hash: 0, state: 4, address: 8, length: 12, next: 16, bytes: 20 } as const;
+/** Where probing starts: (state * FACTOR) ^ hash, folded. */
+export const MOVE_HASH = { factor: 0x9e3779b1 | 0, fold: 15 } as const;
 
 /** A program: address of the index of DENY, of that of ALLOW, and whether there is any ALLOW policy. */
 export const PROGRAM = { deny: 0, allow: 4, hasAllow: 8, bytes: 12 } as const;
@@ -74,6 +68,8 @@ export const PROGRAM = { deny: 0, allow: 4, hasAllow: 8, bytes: 12 } as const;
 export const INDEX = { always: 0, count: 4, entries: 8 } as const;
 /** For each class of the cell, the address of a list of clauses. */
 export const ENTRY = { cell: 0, lists: 4, bytes: 8 } as const;
+/** Lists of DENY and ALLOW stand side by side, a pair for each class, so that both are one cache line away. */
+export const LIST_PAIR = { deny: 0, allow: 4, shift: 3 } as const;
 /** A clause: its answer, the address after its checks, and the checks. A list of clauses is addresses, in order, ended by 0. */
 export const CLAUSE = { answer: 0, end: 4, checks: 8 } as const;
 /** A check: twice the number of its alternatives, plus 1 when it is negated; then the alternatives. */

@@ -102,7 +102,7 @@ function readHeaders(value: unknown): ReadonlyMap<string, readonly string[]> {
   if (value === undefined || value === null) return headers;
   if (!Array.isArray(value)) throw wrong('request.headers', value, 'a list of pairs');
   for (const pair of value as readonly unknown[]) {
-    const [name, content]: readonly unknown[] = Array.isArray(pair) ? pair : [];
+    const [name, content] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
     if (typeof name !== 'string' || typeof content !== 'string') throw wrong('request.headers', pair, 'pairs of strings');
     const key = name.toLowerCase();
     const bytes = Buffer.from(content, 'utf8').toString('latin1').replace(BLANKS_AROUND, '');

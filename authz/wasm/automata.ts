@@ -1,0 +1,133 @@
+/** The code that runs a value through the automata: path templates segment by segment, globs byte by byte. */
+import type { FunctionSource } from './encoder.ts';
+import { hashByte } from './hash-step.ts';
+import {
+  add,
+  and,
+  atLeast,
+  below,
+  block,
+  branch,
+  branchIf,
+  call,
+  differ,
+  equal,
+  isZero,
+  load,
+  loadByte,
+  loop,
+  multiply,
+  set,
+  shiftRight,
+  subtract,
+  when,
+  xor,
+  word,
+  bump,
+} from './instructions.ts';
+import type { Instruction } from './instructions.ts';
+import { GLOB, HASH_SEED, MOVE, MOVE_HASH, TEMPLATE, TEMPLATE_STATE, WILDCARD_TABLE } from './memory-map.ts';
+
+/** Walks the segments of a path through a template automaton. */
+export function classifyTemplate(scratch: number): FunctionSource {
+  const stateAt = (offset: number): Instruction =>
+    load(add(load('template', TEMPLATE.states), multiply('state', TEMPLATE_STATE.bytes)), offset);
+  const findMove: Instruction = block(
+    'moved',
+    block(
+      'unnamed',
+      set('probe', xor(multiply('state', MOVE_HASH.factor), 'hash')),
+      set('probe', xor('probe', shiftRight('probe', MOVE_HASH.fold))),
+      loop(
+        'next',
+        set(
+          'entry',
+          add(load('template', TEMPLATE.moves), multiply(and('probe', load('template', TEMPLATE.moveMask)), MOVE.bytes)),
+        ),
+        branchIf('unnamed', isZero(load('entry', MOVE.address))),
+        bump('probe', 1),
+        branchIf('next', differ(load('entry', MOVE.hash), 'hash')),
+        branchIf('next', differ(load('entry', MOVE.state), 'state')),
+        branchIf('next', differ(load('entry', MOVE.length), subtract('at', 'start'))),
+        branchIf('next', isZero(call('sameBytes', 'start', load('entry', MOVE.address), subtract('at', 'start')))),
+        set('state', load('entry', MOVE.next)),
+        branch('moved'),
+      ),
+    ),
+    when('valid', [set('state', stateAt(TEMPLATE_STATE.valid))], [set('state', stateAt(TEMPLATE_STATE.invalid))]),
+  );
+  return {
+    name: 'classifyTemplate',
+    isExported: false,
+    parameters: ['template', 'length'],
+    hasResult: false,
+    locals: ['state', 'start', 'at', 'end', 'hash', 'valid', 'byte', 'probe', 'entry'],
+    body: [
+      set('end', add(scratch, 'length')),
+      set('at', scratch),
+      block(
+        'over',
+        branchIf('over', isZero('length')),
+        branchIf('over', differ(loadByte('at'), SLASH)),
+        set('state', load('template', TEMPLATE.start)),
+        loop(
+          'segments',
+          bump('at', 1),
+          set('start', 'at'),
+          set('hash', HASH_SEED),
+          set('valid', 1),
+          block(
+            'cut',
+            loop(
+              'bytes',
+              branchIf('cut', atLeast('at', 'end')),
+              set('byte', loadByte('at')),
+              branchIf('cut', equal('byte', SLASH)),
+              hashByte('byte'),
+              set('valid', and('valid', loadByte('byte', WILDCARD_TABLE))),
+              bump('at', 1),
+              branch('bytes'),
+            ),
+          ),
+          when(equal('at', 'start'), [set('state', stateAt(TEMPLATE_STATE.empty))], [findMove]),
+          branchIf('over', isZero('state')),
+          branchIf('segments', below('at', 'end')),
+        ),
+      ),
+      call('putClass', load('template', TEMPLATE.cell), stateAt(TEMPLATE_STATE.classNumber)),
+    ],
+  };
+}
+
+/** Runs a value through a glob automaton. */
+export function classifyGlob(scratch: number): FunctionSource {
+  return {
+    name: 'classifyGlob',
+    isExported: false,
+    parameters: ['glob', 'length'],
+    hasResult: false,
+    locals: ['state', 'at', 'end', 'next', 'byteClasses', 'classCount'],
+    body: [
+      set('state', load('glob', GLOB.start)),
+      set('next', load('glob', GLOB.next)),
+      set('byteClasses', load('glob', GLOB.byteClasses)),
+      set('classCount', load('glob', GLOB.classCount)),
+      set('at', scratch),
+      set('end', add('at', 'length')),
+      block(
+        'over',
+        loop(
+          'bytes',
+          branchIf('over', atLeast('at', 'end')),
+          set('state', load(word('next', add(multiply('state', 'classCount'), loadByte(add('byteClasses', loadByte('at'))))))),
+          branchIf('over', isZero('state')),
+          bump('at', 1),
+          branch('bytes'),
+        ),
+      ),
+      call('putClass', load('glob', GLOB.cell), load(word(load('glob', GLOB.classOfState), 'state'))),
+    ],
+  };
+}
+
+const SLASH = 0x2f;
