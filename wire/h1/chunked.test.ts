@@ -66,6 +66,12 @@ describe('ChunkedDecoder', () => {
     expect(decode(`${chunk.repeat(5)}0\r\n\r\n`)).toBe('chunk_extension_too_large');
   });
 
+  test('takes extensions up to the bound, the semicolon counted', () => {
+    const most = `1;${'a'.repeat(DEFAULT_CHUNK_LIMITS.extensionBytes - 1)}\r\nx\r\n0\r\n\r\n`;
+    expect(decode(most)).toMatchObject({ body: 'x' });
+    expect(decode(most.replace('a', 'aa'))).toBe('chunk_extension_too_large');
+  });
+
   test('is ready for the next body after a reset, and forgets trailers', () => {
     const decoder = new ChunkedDecoder();
     expect(feed(decoder, Buffer.from('0\r\nA: b\r\n\r\n'), 100)).toMatchObject({ trailers: [['A', 'b']] });

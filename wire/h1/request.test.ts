@@ -105,6 +105,7 @@ describe('parseRequestHead()', () => {
     ['another expectation', 'expectation', `${LINE}Expect: x\r\n\r\n`],
     ['a Connection that is no list', 'connection_option', `${LINE}Connection: a b\r\n\r\n`],
     ['a folded line', 'line_folding', `${LINE}A: b\r\n c\r\n\r\n`],
+    ['a blank before the first field', 'field_whitespace', `${LINE} A: b\r\n\r\n`],
     ['a blank before the colon', 'field_whitespace', `${LINE}A : b\r\n\r\n`],
     ['a bare line feed', 'line_end', `${LINE}A: b\n\r\n`],
     ['a bare carriage return', 'line_end', `${LINE}A: b\rc\r\n\r\n`],
