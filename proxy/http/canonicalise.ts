@@ -123,7 +123,7 @@ function takePath(bytes: Buffer, start: number, end: number, mode: PathMode, out
     out.path = bytes.toString('latin1', start, pathEnd);
   } else {
     const path = canonicalPath(bytes.toString('latin1', start, pathEnd), mode);
-    if (path === null) return 'bad_path';
+    if (path === null || path.length > MAX_PATH) return 'bad_path';
     out.path = path;
   }
   return null;
@@ -200,3 +200,5 @@ const ASTERISK = 42;
 const SLASH = 47;
 const QUESTION = 63;
 const MAX_METHOD = 20;
+/** Escaping makes a path up to three times as long; with the rest of the largest head this still fits into one write (io/outlet.ts). */
+const MAX_PATH = 65_536;
