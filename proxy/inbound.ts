@@ -6,13 +6,13 @@
  */
 import type { InboundConfig } from '#proto/config/proxy.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
+import type { Carry, Caller } from './carry.ts';
 import { decide, enforce } from './enforce/decide.ts';
 import type { Failure } from './failure.ts';
 import type { Upstream } from './forward/streams.ts';
 import { canonicaliseHead } from './http/canonicalise.ts';
-import { filterRequestFields } from './http/fields.ts';
+import { fieldRefusalCode, filterRequestFields } from './http/fields.ts';
 import { identifyRequest } from './http/request-identity.ts';
-import type { Carry, H1Downstream } from './http/h1-downstream.ts';
 import { retarget } from './http/retarget.ts';
 import { FieldPolicies } from './http/field-policies.ts';
 import type { UpstreamService } from './upstream/service.ts';
@@ -22,8 +22,8 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
   const fieldPolicies = new FieldPolicies(config.underscores);
   const scheme = config.mtls === 'DISABLE' ? 'http' : 'https';
 
-  return function carryInbound(downstream: H1Downstream, head: RequestHead): Upstream | Failure {
-    const { exchange, connection, target } = downstream;
+  return function carryInbound(caller: Caller, head: RequestHead): Upstream | Failure {
+    const { exchange, connection, target } = caller;
     // The proof of identity ends with the certificate, also on a connection that lives on.
     if (exchange.startedMs >= connection.notAfterMs) return 'svid_expired';
     if (head.hasUpgrade) return 'upgrade_refused';
@@ -34,15 +34,19 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
     retarget(exchange, head, target);
 
     // Fields that end here, or that only we may write.
-    downstream.fieldPolicy = fieldPolicies.of(exchange.snapshot.policy.engine);
-    if (filterRequestFields(head, downstream.fieldPolicy, connection.isTrustedForwarder) !== 0) return 'bad_field';
+    caller.fieldPolicy = fieldPolicies.of(exchange.snapshot.policy.engine);
+    const refusal = filterRequestFields(head, caller.fieldPolicy, connection.isTrustedForwarder);
+    if (refusal !== 0) {
+      exchange.detail = fieldRefusalCode(refusal);
+      return 'bad_field';
+    }
     identifyRequest(exchange, head);
 
-    exchange.decision = decide(downstream, exchange, head);
+    exchange.decision = decide(caller, exchange, head);
     const denied = enforce(exchange.decision);
     if (denied !== null) return denied;
 
-    const upstream = app.acquire(downstream, connection.callerKey);
+    const upstream = app.acquire(caller, connection.callerKey);
     if (upstream === null) return 'upstream_overload';
     exchange.upstreamHost = app.name;
     upstream.requestHead(head, exchange);

@@ -4,19 +4,19 @@
  * Hot path.
  */
 import type { RequestHead } from '#wire/h1/head.ts';
+import type { Carry, Caller } from './carry.ts';
 import type { Failure } from './failure.ts';
 import type { Upstream } from './forward/streams.ts';
 import { canonicaliseHead } from './http/canonicalise.ts';
-import { fieldPolicy, filterRequestFields } from './http/fields.ts';
-import type { Carry, H1Downstream } from './http/h1-downstream.ts';
+import { fieldPolicy, fieldRefusalCode, filterRequestFields } from './http/fields.ts';
 import { identifyRequest } from './http/request-identity.ts';
 import { retarget } from './http/retarget.ts';
 import type { UpstreamService } from './upstream/service.ts';
 
 /** The carrier of one outbound listener: hands each request to the peer. */
 export function outboundCarrier(peer: UpstreamService): Carry {
-  return function carryOutbound(downstream: H1Downstream, head: RequestHead): Upstream | Failure {
-    const { exchange, connection, target } = downstream;
+  return function carryOutbound(caller: Caller, head: RequestHead): Upstream | Failure {
+    const { exchange, connection, target } = caller;
     if (head.hasUpgrade) return 'upgrade_refused';
 
     // The path goes out as the app wrote it, once it is one: the callee has its own canonical form.
@@ -24,12 +24,16 @@ export function outboundCarrier(peer: UpstreamService): Carry {
     if (unclear !== null) return unclear;
     retarget(exchange, head, target);
 
-    downstream.fieldPolicy = FIELD_POLICY;
-    if (filterRequestFields(head, FIELD_POLICY, true) !== 0) return 'bad_field';
+    caller.fieldPolicy = FIELD_POLICY;
+    const refusal = filterRequestFields(head, FIELD_POLICY, true);
+    if (refusal !== 0) {
+      exchange.detail = fieldRefusalCode(refusal);
+      return 'bad_field';
+    }
     identifyRequest(exchange, head);
     if (exchange.snapshot.identity === null) return 'not_ready';
 
-    const upstream = peer.acquire(downstream, connection.callerKey);
+    const upstream = peer.acquire(caller, connection.callerKey);
     if (upstream === null) return 'upstream_overload';
     exchange.upstreamHost = peer.name;
     upstream.requestHead(head, exchange);

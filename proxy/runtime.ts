@@ -84,6 +84,11 @@ export class Runtime {
     return age === 0 ? Infinity : this.wheel.nowMs + age * (0.9 + 0.1 * Math.random());
   }
 
+  /** Whether a connection that carried so many requests, opened for so long, is not kept for another. Hot path. */
+  mustRetire(requests: number, retireAtMs: number): boolean {
+    return requests >= this.limits.requestsPerConnection || this.wheel.nowMs >= retireAtMs || this.isDraining;
+  }
+
   /** Lets every exchange in flight finish, then closes; resolves when none is left or the drain time is over. */
   async drain(): Promise<void> {
     this.isDraining = true;

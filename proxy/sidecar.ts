@@ -52,7 +52,7 @@ export class Sidecar {
     });
     this.runtime = new Runtime({
       clock: systemClock,
-      wheel: new TimerWheel(TICK_MS, systemClock.monotonicMs),
+      wheel: new TimerWheel(TICK_MS, () => systemClock.monotonicMs()),
       limits: config.limits,
       timeouts: config.timeouts,
       report,

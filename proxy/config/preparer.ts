@@ -12,7 +12,7 @@ export class Preparer {
   #child: ChildProcess | null = null;
   #nextId = 1;
   /** Questions in flight by id; one at a time in practice, see `ConfigWatch`. */
-  readonly #waiting = new Map<number, { resolve(answer: PrepareAnswer): void; reject(error: Error): void }>();
+  readonly #waiting = new Map<number, { resolve: (answer: PrepareAnswer) => void; reject: (error: Error) => void }>();
 
   /** @param module  absolute path of the child's entry, `cli/prepare/main.ts` or its bundle */
   constructor(module: string, timeoutMs = 120_000) {

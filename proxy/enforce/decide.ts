@@ -2,20 +2,20 @@
 import type { RequestAttributes } from '#authz/engine/input.ts';
 import type { Decision } from '#authz/engine/input.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
+import type { Caller } from '../carry.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
-import type { H1Downstream } from '../http/h1-downstream.ts';
 import { PolicyFields } from './policy-fields.ts';
 
 /** Decides a request whose target is canonical and whose fields are filtered. */
-export function decide(downstream: H1Downstream, exchange: Exchange, head: RequestHead): Decision {
+export function decide(caller: Caller, exchange: Exchange, head: RequestHead): Decision {
   const { engine } = exchange.snapshot.policy;
-  let { classified } = downstream;
+  let { classified } = caller;
   if (classified === null || classified.engine !== engine || exchange.remoteIp !== '') {
     const { attributes } = exchange.connection;
     classified = engine.classify(exchange.remoteIp === '' ? attributes : { ...attributes, remoteIp: exchange.remoteIp });
     // A forwarder's requests come from many clients: each is classified by itself.
-    downstream.classified = exchange.remoteIp === '' ? classified : null;
+    caller.classified = exchange.remoteIp === '' ? classified : null;
   }
   FIELDS.head = head;
   REQUEST.method = exchange.method;

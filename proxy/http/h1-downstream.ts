@@ -6,13 +6,13 @@
 import type { Socket } from 'node:net';
 import type { ClassifiedConnection } from '#authz/engine/engine.ts';
 import { Deadline } from '#base/timer-wheel.ts';
-import { BodyDecoder } from '#wire/h1/body.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
-import { RequestHead, wireFault, type ResponseHead } from '#wire/h1/head.ts';
-import { parseRequestHead } from '#wire/h1/request.ts';
+import { wireFault, type RequestHead, type ResponseHead } from '#wire/h1/head.ts';
+import type { Carry, Caller } from '../carry.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
-import type { Downstream, Upstream } from '../forward/streams.ts';
+import { mayRepeat } from '../forward/repeat.ts';
+import type { Upstream } from '../forward/streams.ts';
 import { flushOutlets, Outlet } from '../io/outlet.ts';
 import { resetConnection } from '../io/reset.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
@@ -20,25 +20,17 @@ import type { Connection } from '../listen/connection.ts';
 import type { Runtime } from '../runtime.ts';
 import { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
+import { H1RequestReader } from './h1-request-reader.ts';
 import { H1ResponseWriter } from './h1-response-writer.ts';
 import { headFailure } from './head-failure.ts';
 import { writeReply } from './reply.ts';
 
-/**
- * The way of one request, in phases: judges `head` and hands it to an upstream, or says why not.
- * Returns the upstream that took the request's head, or the failure that ends the exchange.
- */
-export type Carry = (downstream: H1Downstream, head: RequestHead) => Upstream | Failure;
-
-export class H1Downstream extends Deadline implements Reader, Downstream {
+export class H1Downstream extends Deadline implements Reader, Caller {
   readonly exchange: Exchange;
   readonly connection: Connection;
   readonly runtime: Runtime;
-  /** The connection as the engine of `exchange.snapshot` knows it; made anew when the engine changes. */
   classified: ClassifiedConnection | null = null;
-  /** Where the request in flight goes; keeps the authority of the last one, which is mostly the same. */
   readonly target = new CanonicalTarget();
-  /** What the filters need to know of the policy that judged the request in flight. */
   fieldPolicy: FieldPolicy = NO_FIELD_POLICY;
   requests = 0;
   /** Called once when the connection has ended. */
@@ -49,17 +41,11 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   readonly #carry: Carry;
   #state: State = HEAD;
   #upstream: Upstream | null = null;
-  /** Bytes that are not read yet: part of a head, or a pipelined request. */
-  #pending: Buffer | null = null;
-  /** Bytes of `#pending` in which no head was found. */
-  #searched = 0;
+  readonly #reader = new H1RequestReader();
   #isReadingPaused = false;
-  readonly #body = new BodyDecoder();
   #isExchangeOpen = false;
   #closesAfter = false;
   #hasPeerEnded = false;
-  /** The head as received, while the request may have to be sent again. */
-  #retryHead: Buffer | null = null;
   /** After this the connection is not kept for another request, monotonic milliseconds. */
   readonly #retireAtMs: number;
 
@@ -84,17 +70,12 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   get isBlocked(): boolean {
     return this.#outlet.isBlocked;
   }
-
   get isIdle(): boolean {
-    return this.#state === HEAD && !this.#isExchangeOpen && this.#pending === null;
+    return this.#state === HEAD && !this.#isExchangeOpen && this.#reader.isEmpty;
   }
 
   onBytes(input: Buffer, _end: number): boolean {
-    let bytes = input;
-    if (this.#pending !== null) {
-      bytes = Buffer.concat([this.#pending, input]);
-      this.#pending = null;
-    }
+    const bytes = this.#reader.joined(input);
     this.#consume(bytes, 0, bytes.length);
     flushOutlets();
     return !this.#isReadingPaused;
@@ -113,7 +94,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
 
   onDeadline(): void {
     if (this.#state === HEAD) {
-      if (this.#pending === null) this.#endAfterReply();
+      if (this.#reader.isEmpty) this.#endAfterReply();
       else this.#refuse('head_timeout', '');
     } else if (this.#state === BODY) {
       // Reading was stopped because the upstream takes nothing: the silence is not the caller's.
@@ -149,10 +130,14 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   }
 
   respondHead(head: ResponseHead): void {
-    this.#retryHead = null;
+    this.#reader.forgetHead();
     this.exchange.status = head.status;
     // An answer to a request that is still being sent: what remains of it is not read as another.
-    if (this.#state !== WAITING || this.#mustRetire() || this.#writer.endsByClosing(head, this.exchange.minor))
+    if (
+      this.#state !== WAITING ||
+      this.runtime.mustRetire(this.requests, this.#retireAtMs) ||
+      this.#writer.endsByClosing(head, this.exchange.minor)
+    )
       this.#closesAfter = true;
     this.#writer.head(head, this.exchange.minor, this.#closesAfter);
   }
@@ -172,20 +157,12 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   upstreamFailed(failure: Failure): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (this.#writer.isHeadSent) {
-      this.exchange.failure = failure;
-      this.#abandon();
+    if (this.#writer.isHeadSent) return this.#abandonFor(failure);
+    if (upstream !== null && this.#reader.isRepeatable && mayRepeat(this.exchange, failure, upstream)) {
+      this.exchange.retry(this.runtime.snapshot);
+      this.#reader.repeatHead(this.runtime.headLimits);
+      this.#carryHead(this.#reader.head);
       return;
-    }
-    if (upstream !== null && this.#mayRetry(failure, upstream)) {
-      const head = this.#retryHead;
-      this.#retryHead = null;
-      if (head !== null) {
-        this.exchange.retry(this.runtime.snapshot);
-        parseRequestHead(head, 0, head.length, HEAD_RECORD, this.runtime.headLimits);
-        this.#carryHead(HEAD_RECORD);
-        return;
-      }
     }
     this.#fail(failure);
   }
@@ -200,38 +177,27 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   #consume(bytes: Buffer, start: number, end: number): void {
     let at = start;
     while (at < end) {
-      if (this.#state === HEAD) {
-        at = this.#readHead(bytes, at, end);
-        if (at < 0) return;
-      } else if (this.#state === BODY) {
-        at = this.#readBody(bytes, at, end);
-        if (at < 0) return;
-      } else if (this.#state === WAITING) {
-        this.#pending = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end);
-        this.#searched = 0;
+      if (this.#state === HEAD) at = this.#readHead(bytes, at, end);
+      else if (this.#state === BODY) at = this.#readBody(bytes, at, end);
+      else {
+        if (this.#state !== WAITING) return;
         // Nothing more is read before this request is answered: what a caller may pipeline is bounded by one read.
+        this.#reader.hold(bytes, at, end);
         this.#isReadingPaused = true;
         return;
-      } else {
-        return;
       }
+      if (at < 0) return;
     }
   }
 
   #readHead(bytes: Buffer, at: number, end: number): number {
-    const head = HEAD_RECORD;
-    // A head that came in part is looked at again only when a line has ended since: many small reads cost no more than one.
-    if (this.#searched > 0 && bytes.indexOf(10, at + this.#searched) < 0 && end - at < this.runtime.headLimits.headBytes) {
-      this.#keepPartOfHead(bytes, at, end);
-      return -1;
-    }
-    const next = parseRequestHead(bytes, at, end, head, this.runtime.headLimits);
+    const { head, hasPartOfHead } = this.#reader;
+    const next = this.#reader.readHead(bytes, at, end, this.runtime.headLimits);
     if (next === 0) {
-      if (this.#searched === 0) this.runtime.wheel.arm(this, this.runtime.timeouts.headMs);
-      this.#keepPartOfHead(bytes, at, end);
+      // The deadline runs from a head's first byte.
+      if (!hasPartOfHead) this.runtime.wheel.arm(this, this.runtime.timeouts.headMs);
       return -1;
     }
-    this.#searched = 0;
     this.runtime.wheel.disarm(this);
     this.#begin();
     if (next < 0) {
@@ -244,14 +210,10 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     exchange.minor = head.minor;
     this.#closesAfter = this.#closesAfter || !head.isPersistent;
     if (this.runtime.isDraining) this.#closesAfter = true;
-    this.#body.begin(head.framing, head.contentLength);
-    const hasBody = !this.#body.isDone;
-    if (!hasBody) this.#retryHead = bytes.subarray(head.start, next);
+    const hasBody = !this.#reader.body.isDone;
     this.#state = hasBody ? BODY : WAITING;
     const hasMore = next < end;
-    if (!this.#carryHead(head)) {
-      return this.#afterRefusal(hasMore) ? next : -1;
-    }
+    if (!this.#carryHead(head)) return this.#afterRefusal(hasMore) ? next : -1;
     if (!hasBody) return next;
     if (head.expectsContinue && !hasMore && head.minor === 1) this.#writer.continue();
     this.#bodyMoved();
@@ -277,7 +239,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   }
 
   #readBody(bytes: Buffer, from: number, end: number): number {
-    const body = this.#body;
+    const { body } = this.#reader;
     let at = from;
     while (at < end) {
       at = body.next(bytes, at, end);
@@ -313,7 +275,6 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.requests++;
     this.#isExchangeOpen = true;
     this.#writer.begin();
-    this.#retryHead = null;
     const { runtime } = this;
     this.exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), performance.now());
   }
@@ -322,16 +283,17 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   #fail(failure: Failure): void {
     const { exchange } = this;
     exchange.failure = failure;
-    const isUnread = this.#state === BODY;
-    if (FAILURES[failure].http === 0) {
-      this.#abandon();
-      return;
-    }
-    if (FAILURES[failure].closes || isUnread) this.#closesAfter = true;
+    if (FAILURES[failure].http === 0) return this.#abandon();
+    if (FAILURES[failure].closes || this.#state === BODY) this.#closesAfter = true;
     exchange.status = FAILURES[failure].http;
     writeReply(this.#outlet, exchange, failure, this.#closesAfter);
     this.#writer.isHeadSent = true;
     this.#exchangeDone();
+  }
+
+  #abandonFor(failure: Failure): void {
+    this.exchange.failure = failure;
+    this.#abandon();
   }
 
   /** Breaks the exchange off, and with it the connection: the caller sees that something is missing. */
@@ -354,36 +316,25 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
     this.#upstream = null;
     upstream?.abort();
     this.exchange.detail = detail;
-    if (this.#writer.isHeadSent) {
-      this.exchange.failure = failure;
-      this.#abandon();
-      return;
-    }
+    if (this.#writer.isHeadSent) return this.#abandonFor(failure);
     this.#fail(failure);
   }
 
   #exchangeDone(): void {
-    const isUnread = this.#state === BODY;
+    // What is left of an unread body can't be told from a next request.
+    const mustClose = this.#closesAfter || this.#state === BODY || this.#hasPeerEnded;
     this.#finishExchange();
-    if (this.#closesAfter || isUnread || this.#hasPeerEnded) {
-      this.#endAfterReply();
-      return;
-    }
+    if (mustClose) return this.#endAfterReply();
     this.#state = HEAD;
-    const pending = this.#pending;
-    if (pending === null) {
-      this.runtime.wheel.arm(this, this.runtime.timeouts.idleMs);
-      this.#readOn();
-      return;
-    }
-    this.#pending = null;
-    this.#consume(pending, 0, pending.length);
+    const pending = this.#reader.takePending();
+    if (pending === null) this.runtime.wheel.arm(this, this.runtime.timeouts.idleMs);
+    else this.#consume(pending, 0, pending.length);
     this.#readOn();
   }
 
   /** Takes up reading again, unless a pipelined request waits already or the upstream takes no more of the body. */
   #readOn(): void {
-    if (!this.#isReadingPaused || (this.#state === WAITING && this.#pending !== null)) return;
+    if (!this.#isReadingPaused || (this.#state === WAITING && !this.#reader.isEmpty)) return;
     if (this.#state === BODY && this.#upstream !== null && this.#upstream.isBlocked) return;
     this.#isReadingPaused = false;
     resumeReading(this.#socket);
@@ -391,14 +342,14 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
 
   #finishExchange(): void {
     this.#isExchangeOpen = false;
-    this.#retryHead = null;
+    this.#reader.forgetHead();
     this.runtime.report.exchange(this.exchange);
   }
 
   /** Sends what is gathered, then our end; reads and drops what still comes for a while, so that the reply is not lost to a reset. */
   #endAfterReply(): void {
     this.#state = CLOSING;
-    this.#pending = null;
+    this.#reader.clear();
     this.#upstream?.abort();
     this.#upstream = null;
     this.#outlet.flush();
@@ -411,29 +362,6 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
   /** Our last byte is out: from now on only the caller's end is awaited, and not for long. */
   #sentEnd(): void {
     if (this.#state === CLOSING) this.runtime.wheel.arm(this, LINGER_MS);
-  }
-
-  #keepPartOfHead(bytes: Buffer, at: number, end: number): void {
-    this.#pending = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end);
-    this.#searched = end - at;
-  }
-
-  #mayRetry(failure: Failure, upstream: Upstream): boolean {
-    return (
-      FAILURES[failure].retry === 'if-reused' &&
-      upstream.isReused &&
-      this.exchange.tries === 0 &&
-      this.#retryHead !== null &&
-      IDEMPOTENT.has(this.exchange.method)
-    );
-  }
-
-  #mustRetire(): boolean {
-    return (
-      this.requests >= this.runtime.limits.requestsPerConnection ||
-      this.runtime.wheel.nowMs >= this.#retireAtMs ||
-      this.runtime.isDraining
-    );
   }
 
   #drained(): void {
@@ -453,7 +381,7 @@ export class H1Downstream extends Deadline implements Reader, Downstream {
       this.exchange.failure ??= 'downstream_closed';
       this.#finishExchange();
     }
-    this.#pending = null;
+    this.#reader.clear();
     this.runtime.closed(this);
   }
 }
@@ -469,10 +397,4 @@ const CLOSED = 4;
 /** How long what a caller still sends is read and dropped after our last byte, milliseconds. */
 const LINGER_MS = 2_000;
 
-/** Heads are parsed, judged and forwarded within one call, so one record serves all connections. */
-const HEAD_RECORD = new RequestHead();
-
 const NO_FIELD_POLICY = fieldPolicy('allow', []);
-
-/** RFC 9110, section 9.2.2. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);

@@ -27,7 +27,7 @@ export function startReading(socket: Socket, reader: Reader): void {
 export function resumeReading(socket: Socket): void {
   if (socket.destroyed) return;
   // `resume` would hang for ever under the tap: the stream still believes that a read is under way.
-  if (isTapUsed) (socket as TappedSocket)._read(0); // every net.Socket has this method of stream.Readable's contract
+  if (isTapUsed) socket._read(0);
   else socket.resume();
 }
 
@@ -55,11 +55,6 @@ export function resumeShared(socket: Socket): void {
 /** Valid during the call that brings it: what outlives the call must be copied. */
 export const SHARED_READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** Whether sockets are tapped or read by 'data' events. */
-export function isTapInUse(): boolean {
-  return isTapUsed;
-}
-
 /**
  * Sends 256 KiB through a loopback connection with pauses and an end, and keeps the tap only if every byte and the end came.
  *
@@ -69,10 +64,6 @@ export async function selfTestTap(timeoutMs = 1_000): Promise<boolean> {
   isTapUsed = true;
   isTapUsed = await tapWorks(timeoutMs).catch(() => false);
   return isTapUsed;
-}
-
-interface TappedSocket extends Socket {
-  _read(size: number): void;
 }
 
 function tapPush(socket: Socket, reader: Reader): void {

@@ -4,7 +4,8 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { OutboundConfig } from '#proto/config/proxy.ts';
-import { H1Downstream, type Carry } from '../http/h1-downstream.ts';
+import type { Carry } from '../carry.ts';
+import { H1Downstream } from '../http/h1-downstream.ts';
 import type { Failure } from '../failure.ts';
 import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';

@@ -39,7 +39,8 @@ function presentedChain(socket: TLSSocket): Buffer[] {
 /** `authorizationError` is declared an Error and is the text of OpenSSL's code in fact. */
 function opensslCode(socket: TLSSocket): string {
   const error: unknown = socket.authorizationError;
-  return `openssl_${String(error ?? 'refused').toLowerCase()}`.slice(0, 80);
+  const code = error instanceof Error ? error.message : typeof error === 'string' ? error : 'refused';
+  return `openssl_${code.toLowerCase()}`.slice(0, 80);
 }
 
 const CHAIN_MAX = 10;
