@@ -167,7 +167,8 @@ export class SampleMaker {
   #list(text: string): string[] {
     const roll = this.#random();
     if (roll < 0.6) return [text];
-    return roll < 0.8 ? ['other', text] : [text, 'other', ''];
+    const other = this.#pick(['other', 'a', 'b', 'x.y']) ?? '';
+    return roll < 0.8 ? [other, text] : [text, other, ''];
   }
 
   #address(pattern: string): string {

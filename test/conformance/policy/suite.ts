@@ -1,0 +1,211 @@
+/**
+ * What the policy engine must do, without a test runner: the verdicts worked out by hand, the documents that must be refused, the
+ * good one, and random pairs. The tests run it on the engine as it is; the planted faults run it on broken copies, which it has to
+ * find out.
+ */
+import { interpret } from '#authz/engine/interpreter.ts';
+import { loadEngine } from '#authz/engine/load.ts';
+import { SampleMaker, seededRandom } from '#authz/engine/samples.ts';
+import { decideOnce, differenceOf } from '#authz/engine/self-test.ts';
+import { compilePolicies, policiesOf } from '#authz/plan/compile.ts';
+import type { Policy } from '#authz/policy/model.ts';
+import { readPolicies } from '#authz/policy/read.ts';
+
+import { adversarialPolicies } from './adversarial.ts';
+import { GOOD_DOCUMENT, REFUSED } from './reader-cases.ts';
+import type { RefusedDocument } from './reader-cases.ts';
+import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from './realistic.ts';
+import { VERDICTS, verdictInput } from './verdicts.ts';
+import type { VerdictCase } from './verdicts.ts';
+
+const OPTIONS = { ...COMPILE_OPTIONS, trustDomainAliases: ['alias.test'] };
+
+/** Everything; the first few failures in words, none when all is well. */
+export function runSuite(pairs: number, seed: number): readonly string[] {
+  const failures = [
+    ...REFUSED.flatMap(refusedFailures),
+    ...goodFailures(),
+    ...selectionFailures(),
+    ...aliasFailures(),
+    ...VERDICTS.flatMap(verdictFailures),
+  ];
+  if (failures.length > 0) return failures;
+  const random = seededRandom(seed);
+  const realistic = comparePairs(pairs / 2, 12, () => realisticPolicies(1 + Math.floor(random() * 60), random), seed);
+  const adversarial = comparePairs(pairs / 2, 25, () => adversarialPolicies(random), seed + 1);
+  return [...realistic.differences, ...adversarial.differences];
+}
+
+export function refusedFailures({ why, text, code, line }: RefusedDocument): readonly string[] {
+  const [first] = readPolicies(text, 'f.yaml').faults;
+  const found = first === undefined ? 'nothing' : `${first.code} in line ${first.line}`;
+  return found === `${code} in line ${line}` ? [] : [`${why}: wanted ${code} in line ${line}, found ${found}`];
+}
+
+export function goodFailures(): readonly string[] {
+  const { policies, faults } = readPolicies(GOOD_DOCUMENT, 'f.yaml');
+  const [policy] = policies;
+  const told = policy === undefined ? faults.map(({ message }) => message).join() : describePolicy(policy);
+  return told === GOOD ? [] : [`the good document was read as ${told}`];
+}
+
+/** Which policies select a workload. */
+export function selectionFailures(): readonly string[] {
+  const read = (metadata: string, spec: string): readonly Policy[] =>
+    readPolicies(
+      `apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata: ${metadata}\nspec: ${spec}`,
+      'f.yaml',
+    ).policies;
+  const cases: readonly (readonly [string, string, number])[] = [
+    ['{ name: a, namespace: shop }', '{}', 1],
+    ['{ name: a }', '{}', 1],
+    ['{ name: a, namespace: other }', '{}', 0],
+    ['{ name: a, namespace: istio-system }', '{}', 1],
+    ['{ name: a, namespace: shop }', '{ selector: { matchLabels: { app: orders } } }', 1],
+    ['{ name: a, namespace: istio-system }', '{ selector: { matchLabels: { app: orders } } }', 1],
+    ['{ name: a, namespace: shop }', '{ selector: { matchLabels: { app: web } } }', 0],
+    ['{ name: a, namespace: shop }', '{ selector: { matchLabels: { app: orders, version: v1 } } }', 0],
+    ['{ name: a, namespace: shop }', '{ targetRefs: [{ kind: Gateway, name: g }] }', 0],
+  ];
+  return cases.flatMap(([metadata, spec, wanted]) => {
+    const { selected } = compilePolicies(read(metadata, spec), WORKLOAD, OPTIONS);
+    return selected === wanted ? [] : [`${metadata} ${spec}: selected ${selected}, wanted ${wanted}`];
+  });
+}
+
+/** Principals of the sidecar's own trust domain go by its aliases, too, and `cluster.local` always means the own one. */
+export function aliasFailures(): readonly string[] {
+  const text = `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a }\nspec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/a/sa/b, old.test/ns/c/sa/d] } }] }] }`;
+  const { policies } = readPolicies(text, 'f.yaml');
+  const options = { rootNamespace: 'istio-system', trustDomain: 'own.test', trustDomainAliases: ['old.test'] };
+  const compiled = compilePolicies(policies, WORKLOAD, options);
+  const engine = loadEngine(compiled, { whenNoneSelects: 'deny' });
+  const set = policiesOf(policies, WORKLOAD, options);
+  const wanted: readonly (readonly [string, 'allow' | 'deny'])[] = [
+    ['own.test/ns/a/sa/b', 'allow'],
+    ['old.test/ns/a/sa/b', 'allow'],
+    ['cluster.local/ns/a/sa/b', 'deny'],
+    ['own.test/ns/c/sa/d', 'allow'],
+    ['old.test/ns/c/sa/d', 'allow'],
+    ['cluster.local/ns/c/sa/d', 'deny'],
+  ];
+  return wanted.flatMap(([principal, effect]) => {
+    const input = verdictInput({ principal: `spiffe://${principal}` });
+    const answers = [decideOnce(engine, input), interpret(set, input, { revision: '', whenNoneSelects: 'deny' })];
+    return answers.some((answer) => answer.effect !== effect) ? [`aliases: ${principal} is not answered by ${effect}`] : [];
+  });
+}
+
+export function verdictFailures({ about, specs, allows, denies }: VerdictCase): readonly string[] {
+  const text = specs
+    .map((spec, index) => {
+      const namespace = spec.startsWith('~') ? 'istio-system' : 'shop';
+      return `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p${index}, namespace: ${namespace} }\nspec: ${spec.replace(/^~/, '')}`;
+    })
+    .join('\n---\n');
+  const { policies, faults } = readPolicies(text, about);
+  if (faults.length > 0) return [`${about}: ${faults.map(({ message }) => message).join('; ')}`];
+  const compiled = compilePolicies(policies, WORKLOAD, OPTIONS);
+  const engine = loadEngine(compiled, { whenNoneSelects: 'deny' });
+  const set = policiesOf(policies, WORKLOAD, OPTIONS);
+  const wanted = [...allows.map((patch) => ({ patch, effect: 'allow' })), ...denies.map((patch) => ({ patch, effect: 'deny' }))];
+  return wanted.flatMap(({ patch, effect }) => {
+    const input = verdictInput(patch);
+    const module = decideOnce(engine, input);
+    const interpreted = interpret(set, input, { revision: compiled.revision, whenNoneSelects: 'deny' });
+    const difference = differenceOf(module, interpreted);
+    if (difference !== null) return [`${about} ${JSON.stringify(patch)}: ${difference}`];
+    return module.effect === effect
+      ? []
+      : [`${about} ${JSON.stringify(patch)}: ${module.effect} (${module.code}), wanted ${effect}`];
+  });
+}
+
+export interface Tally {
+  pairs: number;
+  allowed: number;
+  readonly differences: string[];
+}
+
+/** Module against interpreter, `perSet` requests on each set of policies that `make` gives. */
+export function comparePairs(pairs: number, perSet: number, make: () => readonly Policy[], seed: number): Tally {
+  const random = seededRandom(seed);
+  const tally: Tally = { pairs: 0, allowed: 0, differences: [] };
+  while (tally.pairs < pairs && tally.differences.length < 3) {
+    const policies = make();
+    const whenNoneSelects = random() < 0.5 ? 'allow' : 'deny';
+    const compiled = compilePolicies(policies, WORKLOAD, OPTIONS);
+    const engine = loadEngine(compiled, { whenNoneSelects });
+    const set = policiesOf(policies, WORKLOAD, OPTIONS);
+    const maker = new SampleMaker(set, random);
+    for (let index = 0; index < perSet; index++) {
+      const input = maker.next();
+      const wanted = interpret(set, input, { revision: compiled.revision, whenNoneSelects });
+      const difference = differenceOf(decideOnce(engine, input), wanted);
+      tally.pairs++;
+      if (wanted.effect === 'allow') tally.allowed++;
+      if (difference !== null) {
+        const { request } = input;
+        const headers =
+          request === null ? null : Object.fromEntries(compiled.headerNames.map((name) => [name, request.fields.values(name)]));
+        tally.differences.push(JSON.stringify({ difference, input, headers, policies }, withoutEmpty).slice(0, 4000));
+      }
+    }
+  }
+  return tally;
+}
+
+function describePolicy(policy: Policy): string {
+  return JSON.stringify(policy, withoutEmpty);
+}
+
+function withoutEmpty(key: string, value: unknown): unknown {
+  return key === 'position' || (Array.isArray(value) && value.length === 0) ? undefined : value;
+}
+
+const GOOD = JSON.stringify({
+  namespace: 'shop',
+  name: 'orders',
+  action: 'DENY',
+  selector: { app: 'orders', version: 'v1' },
+  isForGateways: false,
+  rules: [
+    {
+      name: 'read',
+      from: [
+        {
+          principals: ['a'],
+          notPrincipals: ['b'],
+          requestPrincipals: ['c'],
+          notRequestPrincipals: ['d'],
+          namespaces: ['e'],
+          notNamespaces: ['f'],
+        },
+        {
+          serviceAccounts: ['g'],
+          notServiceAccounts: ['h'],
+          trustDomains: ['i'],
+          notTrustDomains: ['j'],
+          ipBlocks: ['1.1.1.1'],
+          notIpBlocks: ['2.2.2.2'],
+          remoteIpBlocks: ['3.3.3.3'],
+          notRemoteIpBlocks: ['4.4.4.4'],
+        },
+      ],
+      to: [
+        {
+          hosts: ['k'],
+          notHosts: ['l'],
+          ports: ['1'],
+          notPorts: ['2'],
+          methods: ['m'],
+          notMethods: ['n'],
+          paths: ['/o'],
+          notPaths: ['/p'],
+        },
+      ],
+      when: [{ key: 'request.headers[X]', values: ['q'], notValues: ['r'] }],
+    },
+    { name: 'write' },
+  ],
+});

@@ -1,0 +1,30 @@
+/** Verdicts worked out by hand, documents that must be refused, and who is selected: on module and interpreter alike. */
+import { describe, expect, test } from 'vitest';
+
+import { REFUSED } from './reader-cases.ts';
+import { aliasFailures, goodFailures, refusedFailures, selectionFailures, verdictFailures } from './suite.ts';
+import { VERDICTS } from './verdicts.ts';
+
+describe('a policy means', () => {
+  test.each(VERDICTS.map((verdict) => ({ about: verdict.about, verdict })))('what Istio means by $about', ({ verdict }) => {
+    expect(verdictFailures(verdict)).toEqual([]);
+  });
+});
+
+describe('readPolicies()', () => {
+  test.each(REFUSED.map((document) => ({ why: document.why, document })))('refuses $why', ({ document }) => {
+    expect(refusedFailures(document)).toEqual([]);
+  });
+
+  test('reads every field', () => {
+    expect(goodFailures()).toEqual([]);
+  });
+});
+
+test('policies select workloads by namespace, root namespace and labels', () => {
+  expect(selectionFailures()).toEqual([]);
+});
+
+test('principals go by the aliases of the trust domain', () => {
+  expect(aliasFailures()).toEqual([]);
+});
