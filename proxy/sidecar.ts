@@ -155,7 +155,7 @@ export class Sidecar {
     for (const config of this.#config.inbound) {
       const app = this.#service(config.forwardTo, plainDialer(config.forwardTo));
       this.#inbound.push(
-        new InboundListener({ config, runtime, carry: inboundCarrier(config, app), cache: this.#cache, trusted }),
+        new InboundListener({ config, runtime, carry: inboundCarrier(config, app), app, cache: this.#cache, trusted }),
       );
     }
     for (const config of this.#config.outbound) {

@@ -3,7 +3,7 @@
  * stands in an answer.
  */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { PosternError } from '#base/error.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
@@ -11,6 +11,7 @@ import type { DocumentFault } from '#proto/prepare.ts';
 import type { RecordedDecision } from '../report/decision-ring.ts';
 import { SECRET_FIELDS } from '../report/secret-fields.ts';
 import type { Runtime } from '../runtime.ts';
+import { createHttpServer } from './http-server.ts';
 
 export interface AdminSource {
   readonly runtime: Runtime;
@@ -31,7 +32,7 @@ export async function serveAdmin(path: string, source: AdminSource): Promise<Ser
     );
   }
   rmSync(path, { force: true });
-  const server = createServer((request, response) => {
+  const server = createHttpServer({}, (request, response) => {
     const answer = request.method === 'GET' ? answerFor(request.url ?? '/', source) : null;
     const body = `${JSON.stringify(answer ?? { error: 'not found' })}\n`;
     response.writeHead(answer === null ? 404 : 200, { 'content-type': 'application/json' }).end(body);

@@ -1,6 +1,7 @@
 /** The status port: readiness, liveness and metrics. Open to the network, so it tells nothing beyond that and takes no orders. */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { HostPort } from '#proto/config/proxy.ts';
+import { createHttpServer } from './http-server.ts';
 import { scrape } from '../report/metrics.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -9,7 +10,7 @@ export type Readiness = () => string | null;
 
 /** Serves until closed; resolves once it listens. */
 export async function serveStatus(address: HostPort, runtime: Runtime, readiness: Readiness): Promise<Server> {
-  const server = createServer(
+  const server = createHttpServer(
     { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 },
     (request, response) => {
       const path = request.url?.split('?', 1)[0] ?? '';

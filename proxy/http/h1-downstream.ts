@@ -83,13 +83,11 @@ export class H1Downstream extends Deadline implements Reader, Caller {
 
   onEnd(): void {
     this.#hasPeerEnded = true;
-    if (this.#state === HEAD && !this.#isExchangeOpen) {
-      this.#endAfterReply();
-    } else if (this.#state === BODY) {
-      this.#breakRequest('bad_body', 'truncated');
-      flushOutlets();
-    }
-    // A request that is complete is still answered: the caller closed its own direction only.
+    if (this.#state === HEAD && !this.#isExchangeOpen) this.#endAfterReply();
+    else if (this.#state === BODY) this.#breakRequest('bad_body', 'truncated');
+    // A request that is complete is still answered: the caller closed its own direction only. But it may be gone altogether.
+    else if (this.#state === WAITING) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
+    flushOutlets();
   }
 
   onDeadline(): void {
@@ -122,7 +120,7 @@ export class H1Downstream extends Deadline implements Reader, Caller {
       this.runtime.report.refusal(this.connection, failure, detail);
     }
     this.#closed();
-    this.#socket.destroy();
+    resetConnection(this.#socket);
   }
 
   respondInformational(head: ResponseHead): void {
@@ -144,13 +142,13 @@ export class H1Downstream extends Deadline implements Reader, Caller {
 
   respondBody(bytes: Buffer, start: number, end: number): void {
     this.exchange.bytesSent += end - start;
+    if (this.#hasPeerEnded) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     this.#writer.body(bytes, start, end);
   }
 
   respondEnd(trailers: Trailers | null): void {
     this.#writer.end(trailers);
     this.#upstream = null;
-    if (this.#state !== WAITING) this.#closesAfter = true;
     this.#exchangeDone();
   }
 

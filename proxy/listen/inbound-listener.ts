@@ -15,14 +15,16 @@ import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTlsServer, serverContext } from '../tls/server-context.ts';
 import { verifyPeer } from '../tls/peer.ts';
+import type { UpstreamService } from '../upstream/service.ts';
 import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
 import type { Connection } from './connection.ts';
-import { addressText, bind, plainAddress, type Listener } from './listener.ts';
+import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 
 export interface InboundListenerOptions {
   readonly config: InboundConfig;
   readonly runtime: Runtime;
   readonly carry: Carry;
+  readonly app: UpstreamService;
   readonly cache: VerifyCache;
   readonly trusted: TrustedForwarders;
 }
@@ -46,7 +48,9 @@ export class InboundListener implements Listener {
   async listen(): Promise<void> {
     const { config, runtime } = this.#options;
     if (config.mtls === 'DISABLE') {
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accepted(socket, null, null));
+      const server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, (socket) =>
+        this.#accepted(socket, null, null),
+      );
       this.#server = server;
       await bind(server, config.listen, this.name);
       return;
@@ -128,6 +132,8 @@ export class InboundListener implements Listener {
     downstream.onClosed = () => {
       this.#open--;
       this.#proved.delete(downstream);
+      // Nobody else may use what was opened for this caller alone.
+      if (peer === null) this.#options.app.closeIdle(connection.callerKey);
     };
     runtime.opened(downstream);
   }

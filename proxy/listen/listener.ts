@@ -42,4 +42,7 @@ export function plainAddress(address: string | undefined): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }
 
+/** A peer whose machine is gone ends its connections by this, whatever they wait for. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
+
 const BACKLOG = 4_096;

@@ -11,7 +11,7 @@ import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import type { Connection } from './connection.ts';
-import { addressText, bind, plainAddress, type Listener } from './listener.ts';
+import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 import { peerUid } from './peer-uid.ts';
 
 export interface OutboundListenerOptions {
@@ -30,7 +30,7 @@ export class OutboundListener implements Listener {
   constructor(options: OutboundListenerOptions) {
     this.#options = options;
     this.name = `outbound/${addressText(options.config.listen)}`;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accepted(socket));
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, (socket) => this.#accepted(socket));
   }
 
   async listen(): Promise<void> {

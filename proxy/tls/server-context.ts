@@ -1,6 +1,7 @@
 /** The TLS side of an inbound listener: presents our SVID and asks every caller for one. */
 import { createServer, type Server, type TlsOptions } from 'node:tls';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import { KEEP_ALIVE } from '../listen/listener.ts';
 import { ALPN_PROTOCOLS, TLS_PARAMETERS } from './parameters.ts';
 
 /** Options that change with the identity; given to `createTlsServer` and, at each rotation, to `setSecureContext`. */
@@ -25,5 +26,6 @@ export function createTlsServer(identity: IdentitySnapshot, handshakeTimeoutMs: 
     allowHalfOpen: true,
     noDelay: true,
     pauseOnConnect: false,
+    ...KEEP_ALIVE,
   });
 }

@@ -147,6 +147,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
   resumeResponse(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    if (this.#state === HEAD && this.#isRequestDone) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+    else this.#service.wheel.disarm(this);
     if (this.#isTls) resumeReading(this.#socket);
     else resumeShared(this.#socket);
   }
@@ -183,6 +185,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
     flushOutlets();
     if (this.#downstream !== null && this.#downstream.isBlocked) {
       this.#isPaused = true;
+      // A caller that takes nothing keeps neither connection for ever.
+      this.#service.wheel.arm(this, this.#service.timeouts.bodyIdleMs);
       return false;
     }
     return true;
@@ -202,6 +206,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
   onDeadline(): void {
     if (this.#state === CONNECTING) this.#fail('upstream_connect_timeout', '');
     else if (this.#state === IDLE) this.#destroy();
+    else if (this.#isPaused) this.#fail('downstream_closed', 'response_not_taken');
     else this.#fail('upstream_timeout', '');
   }
 
