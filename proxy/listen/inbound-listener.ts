@@ -14,7 +14,7 @@ import { H1Downstream } from '../http/h1-downstream.ts';
 import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTlsServer, serverContext } from '../tls/server-context.ts';
-import { verifyPeer } from '../tls/peer.ts';
+import { presentedChain, verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
 import type { Connection } from './connection.ts';
@@ -36,8 +36,8 @@ export class InboundListener implements Listener {
   #tls: TlsServer | null = null;
   #open = 0;
   #pendingHandshakes = 0;
-  /** Chains that the callers proved themselves with, to ask again when a bundle changes. */
-  readonly #proved = new Map<H1Downstream, readonly Buffer[]>();
+  /** Connections whose caller is proved, to ask again when a bundle changes. */
+  readonly #proved = new Map<H1Downstream, TLSSocket>();
 
   constructor(options: InboundListenerOptions) {
     this.#options = options;
@@ -78,8 +78,8 @@ export class InboundListener implements Listener {
     if (this.#tls === null) return this.listen();
     this.#tls.setSecureContext(serverContext(identity));
     const nowMs = runtime.clock.nowMs();
-    for (const [downstream, chain] of this.#proved) {
-      const verified = cache.verify(chain, identity.bundles, nowMs);
+    for (const [downstream, socket] of this.#proved) {
+      const verified = cache.verify(presentedChain(socket), identity.bundles, nowMs);
       if (!verified.ok) downstream.destroy('svid_expired', verified.code);
     }
   }
