@@ -49,7 +49,7 @@ export class InboundListener implements Listener {
     const { config, runtime } = this.#options;
     if (config.mtls === 'DISABLE') {
       const server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, (socket) =>
-        this.#accepted(socket, null, null),
+        this.#accepted(socket, null),
       );
       this.#server = server;
       await bind(server, config.listen, this.name);
@@ -117,10 +117,10 @@ export class InboundListener implements Listener {
     if (!peer.ok) return this.#refuse(socket, peer.failure, peer.detail);
     if (config.requireAlpn && socket.alpnProtocol === false) return this.#refuse(socket, 'alpn_required', '');
     runtime.report.handshakes++;
-    this.#accepted(socket, peer.identity, peer.chain);
+    this.#accepted(socket, peer.identity);
   }
 
-  #accepted(socket: Socket, peer: PeerIdentity | null, chain: readonly Buffer[] | null): void {
+  #accepted(socket: Socket, peer: PeerIdentity | null): void {
     const { runtime, carry, config } = this.#options;
     const connection = this.#describe(socket, peer);
     if (this.#open >= runtime.limits.connections) return this.#refuse(socket, 'connection_limit', 'listener', connection);
@@ -128,13 +128,14 @@ export class InboundListener implements Listener {
     if (runtime.isDraining) return this.#refuse(socket, 'draining', '', connection);
     this.#open++;
     const downstream = new H1Downstream(socket, connection, runtime, carry, config.mtls !== 'DISABLE');
-    if (chain !== null) this.#proved.set(downstream, chain);
     downstream.onClosed = () => {
       this.#open--;
       this.#proved.delete(downstream);
       // Nobody else may use what was opened for this caller alone.
       if (peer === null) this.#options.app.closeIdle(connection.callerKey);
     };
+    // Only a TLS listener has peers with an identity.
+    if (peer !== null) this.#proved.set(downstream, socket as TLSSocket);
     runtime.opened(downstream);
   }
 

@@ -6,7 +6,7 @@ import type { VerifyCache } from '#certs/verify-cache.ts';
 import type { Failure } from '../failure.ts';
 
 export type PeerResult =
-  | { readonly ok: true; readonly identity: PeerIdentity; readonly chain: readonly Buffer[] }
+  | { readonly ok: true; readonly identity: PeerIdentity }
   | { readonly ok: false; readonly failure: Failure; readonly detail: string };
 
 /** Verifies the peer as an X.509-SVID, against the bundle of its own trust domain. OpenSSL has to agree, but is never enough. */
@@ -17,14 +17,14 @@ export function verifyPeer(socket: TLSSocket, identity: IdentitySnapshot, cache:
   const verified = cache.verify(chain, identity.bundles, nowMs);
   if (!verified.ok) return { ok: false, failure: 'svid_refused', detail: verified.code };
   if (!socket.authorized) return { ok: false, failure: 'svid_refused', detail: opensslCode(socket) };
-  return { ok: true, identity: verified.identity, chain };
+  return { ok: true, identity: verified.identity };
 }
 
 /**
  * The certificates that the peer sent, leaf first. Node links issuers by name and may add some of its own store; the verifier
- * takes none of them for proved.
+ * takes none of them for proved. OpenSSL keeps them while the connection lives, so nobody else has to.
  */
-function presentedChain(socket: TLSSocket): Buffer[] {
+export function presentedChain(socket: TLSSocket): Buffer[] {
   const chain: Buffer[] = [];
   let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
   while (certificate?.raw !== undefined && chain.length < CHAIN_MAX) {

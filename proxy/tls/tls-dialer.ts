@@ -11,7 +11,7 @@ import type { HostPort } from '#proto/config/proxy.ts';
 import { startReading } from '../io/tap.ts';
 import type { Dialer, Opening } from '../upstream/dialer.ts';
 import { ALPN_PROTOCOLS, TLS_PARAMETERS } from './parameters.ts';
-import { verifyPeer } from './peer.ts';
+import { presentedChain, verifyPeer } from './peer.ts';
 
 export interface TlsDialerOptions {
   readonly endpoint: HostPort;
@@ -27,8 +27,8 @@ export class TlsDialer implements Dialer {
   readonly isTls = true;
   readonly #options: TlsDialerOptions;
   readonly #expected: ReadonlySet<string>;
-  /** Chains of the peers of open connections, to ask again when a bundle changes. */
-  readonly #proved = new Map<Opening, readonly Buffer[]>();
+  /** Open connections whose peer is proved, to ask again when a bundle changes. */
+  readonly #proved = new Map<Opening, TLSSocket>();
   #context: { readonly of: IdentitySnapshot; readonly secure: SecureContext } | null = null;
 
   constructor(options: TlsDialerOptions) {
@@ -67,8 +67,8 @@ export class TlsDialer implements Dialer {
   /** Refuses every open connection whose peer the bundles of `identity` no longer vouch for. */
   reverify(identity: IdentitySnapshot): void {
     const nowMs = this.#options.clock.nowMs();
-    for (const [opening, chain] of this.#proved) {
-      const verified = this.#options.cache.verify(chain, identity.bundles, nowMs);
+    for (const [opening, socket] of this.#proved) {
+      const verified = this.#options.cache.verify(presentedChain(socket), identity.bundles, nowMs);
       if (!verified.ok) opening.refused('upstream_identity', verified.code);
     }
   }
@@ -77,7 +77,7 @@ export class TlsDialer implements Dialer {
     const peer = verifyPeer(socket, identity, cache, nowMs);
     if (!peer.ok) return peer.failure === 'no_client_certificate' ? 'no_certificate' : peer.detail;
     if (!this.#expected.has(peer.identity.spiffeId)) return 'unexpected_id';
-    this.#proved.set(opening, peer.chain);
+    this.#proved.set(opening, socket);
     return null;
   }
 
