@@ -197,10 +197,10 @@ function at(reference: RuleReference | null): string {
   return reference === null ? '' : ` (${reference.position.file}:${reference.position.line})`;
 }
 
-/** A rule for another operation is further away than one for other callers. */
+/** A rule for another operation is further away than any for this one. */
 function costOf(misses: readonly Miss[]): number {
   let cost = 0;
-  for (const { part, fields } of misses) cost += part === 'to' ? 3 + fields.length : part === 'from' ? 1 + fields.length : 2;
+  for (const { part, fields } of misses) cost += part === 'to' ? 10 + fields.length : part === 'from' ? 1 + fields.length : 2;
   return cost;
 }
 
