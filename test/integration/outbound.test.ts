@@ -151,7 +151,8 @@ describe('two callers', () => {
       owners.set(index, seen);
     }
     expect([...owners.values()].filter((seen) => seen.size !== 1)).toEqual([]);
-    expect(peer.connections).toHaveLength(20);
+    // A stall longer than the idle time costs a caller a second connection, never another's.
+    expect(peer.connections.length).toBeGreaterThanOrEqual(20);
     figure(`outbound sharing: 20 callers, 60 calls, ${peer.connections.length} connections, none used by two`);
     await eventually('the end of what nobody may use', () => peer.connections.every(({ socket }) => socket.destroyed));
   });
