@@ -5,7 +5,7 @@
  *
  *     node bench/decide.ts [--quick] [--rules 10,1000]
  */
-import type { AuthzInput, RequestAttributes } from '#authz/engine/input.ts';
+import type { AuthzInput, RequestAttributes, Token } from '#authz/engine/input.ts';
 import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { seededRandom } from '#authz/engine/samples.ts';
@@ -44,15 +44,31 @@ function measure(rules: number): string {
   // Classified once for each caller, as for a connection that stays open.
   const callers = new Map(inputs.map(({ connection }) => [connection, engine.classify(connection)]));
   const connections = inputs.map(({ connection }) => callers.get(connection) ?? engine.classify(connection));
-  const requests = inputs.map(requestOf);
   const mask = REQUESTS - 1;
+  const columns = columnsOf(inputs);
+  // One record filled again for each request, as the proxy does it.
+  const request = {
+    method: '',
+    authority: '',
+    path: '',
+    fields: { values: (name: string) => (name === 'x-tenant' ? tenant : NONE) },
+    tokens: NO_TOKENS,
+  };
+  let tenant: readonly string[] = NONE;
+  const fill = (index: number): void => {
+    request.method = columns.methods[index] ?? '';
+    request.authority = columns.authorities[index] ?? '';
+    request.path = columns.paths[index] ?? '';
+    request.tokens = columns.tokens[index] ?? NO_TOKENS;
+    tenant = columns.tenants[index] ?? NONE;
+  };
   const variants: readonly Variant[] = [
     variant('hot', 200_000, (count) => {
       let allowed = 0;
       for (let index = 0; index < count; index++) {
         const connection = connections[index & mask];
-        const request = requests[index & mask];
-        if (connection !== undefined && request !== undefined && engine.decide(connection, request).effect === 'allow') allowed++;
+        fill(index & mask);
+        if (connection !== undefined && engine.decide(connection, request).effect === 'allow') allowed++;
       }
       return allowed;
     }),
@@ -60,13 +76,8 @@ function measure(rules: number): string {
       let allowed = 0;
       for (let index = 0; index < count; index++) {
         const input = inputs[index & mask];
-        const request = requests[index & mask];
-        if (
-          input !== undefined &&
-          request !== undefined &&
-          engine.decide(engine.classify(input.connection), request).effect === 'allow'
-        )
-          allowed++;
+        fill(index & mask);
+        if (input !== undefined && engine.decide(engine.classify(input.connection), request).effect === 'allow') allowed++;
       }
       return allowed;
     }),
@@ -87,6 +98,17 @@ function measure(rules: number): string {
   const figures = variants.map(({ nanoseconds }) => summary(nanoseconds));
   const share = `${Math.round((100 * allowed) / REQUESTS)} %`;
   return `| ${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${compiled.longestScan} | ${share} | ${figures.join(' | ')} |`;
+}
+
+function columnsOf(inputs: readonly AuthzInput[]) {
+  const requests = inputs.map(requestOf);
+  return {
+    methods: requests.map(({ method }) => method),
+    authorities: requests.map(({ authority }) => authority),
+    paths: requests.map(({ path }) => path),
+    tokens: requests.map(({ tokens }) => tokens),
+    tenants: requests.map(({ fields }) => fields.values('x-tenant')),
+  };
 }
 
 function variant(name: string, count: number, run: (count: number) => number): Variant {
@@ -144,6 +166,8 @@ function argument(name: string): string | undefined {
 
 /** Distinct requests, a power of two: more than 10,000 paths and 100 identities. */
 const REQUESTS = 16_384;
+const NONE: readonly string[] = [];
+const NO_TOKENS: readonly Token[] = [];
 
 const quick = process.argv.includes('--quick');
 const sizes = (argument('--rules') ?? (quick ? '10,1000' : '10,1000,10000,100000')).split(',').map(Number);

@@ -89,13 +89,23 @@ class RuleJudge {
   }
 
   matches(rule: Rule): boolean {
-    const from = rule.from.map((source) => this.#source(source));
-    const to = rule.to.map((operation) => this.#operation(operation));
-    const when = rule.when.flatMap((condition) => this.#condition(condition));
-    const all = [...from.flat(), ...to.flat(), ...when];
-    if (this.#policy.action === 'ALLOW' && all.some(({ verdict }) => verdict === 'unknowable')) return false;
-    const some = (alternatives: readonly (readonly Field[])[]): boolean => alternatives.length === 0 || alternatives.some(every);
-    return some(from) && some(to) && every(when);
+    if (this.#policy.action === 'ALLOW' && this.#isUnknowable(rule)) return false;
+    return (
+      (rule.to.length === 0 || rule.to.some((operation) => every(this.#operation(operation)))) &&
+      (rule.from.length === 0 || rule.from.some((source) => every(this.#source(source)))) &&
+      rule.when.every((condition) => every(this.#condition(condition)))
+    );
+  }
+
+  /** Whether anything in the rule, needed or not, means nothing here. */
+  #isUnknowable(rule: Rule): boolean {
+    const conditions = rule.when.flatMap((condition) => this.#condition(condition));
+    // A request has all that sources and operations ask for.
+    const others =
+      this.#input.request !== null
+        ? []
+        : [...rule.from.flatMap((source) => this.#source(source)), ...rule.to.flatMap((operation) => this.#operation(operation))];
+    return [...conditions, ...others].some(({ verdict }) => verdict === 'unknowable');
   }
 
   parts(rule: Rule): readonly PartResult[] {
@@ -306,6 +316,7 @@ function filled(wanted: string, text: string): boolean {
 }
 
 function bytes(text: string): string {
+  if (IS_ASCII.test(text)) return text;
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
@@ -388,3 +399,4 @@ function claimTexts(token: Token, path: readonly string[]): readonly string[] {
 /** In a glob: any one character. It stands in no name. */
 const ONE = '\u0000';
 const SOME = `${ONE}*`;
+const IS_ASCII = /^[\0-\x7f]*$/;
