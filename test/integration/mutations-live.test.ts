@@ -126,7 +126,7 @@ function bent(random: Random): Buffer {
 
 /** How often what every request of ours has stands in a head. */
 function marksOf(head: string): number[] {
-  return [/^host:/gim, /^x-forwarded-for: 127\.0\.0\.1\r$/gm, /^x-request-id: [0-9a-f-]{36}\r$/gm, / HTTP\/1\.1\r$/gm].map(
+  return [/^host:/gim, /^x-forwarded-for: 127\.0\.0\.1\r$/gm, /^x-request-id: [0-9a-f-]{36}\r$/gm, /^[A-Z]+ [^ ]+ HTTP\/1\.1\r$/gm].map(
     (mark) => head.match(mark)?.length ?? 0,
   );
 }
