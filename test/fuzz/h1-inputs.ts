@@ -2,7 +2,7 @@
  * Random HTTP/1.x bytes that lie near the grammar: realistic messages and the smuggling corpus, changed in a few places. A seed gives
  * the same inputs again.
  */
-import { SMUGGLING_CASES } from '#test/conformance/http/smuggling.ts';
+import { SMUGGLING_CASES } from '#test/conformance/http/smuggling.cases.ts';
 
 /** mulberry32: small, seeded, and good enough to pick bytes with. */
 export class Random {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { SMUGGLING_CASES, type SmugglingCase } from '#test/conformance/http/smuggling.ts';
+import { SMUGGLING_CASES, type SmugglingCase } from '#test/conformance/http/smuggling.cases.ts';
 import { requestLineOf, statusOf } from '#test/support/http-reader.ts';
 import { MeshIdentities } from '#test/support/mesh-identities.ts';
 import { plainClient, tlsClient, type RawClient } from '#test/support/raw-client.ts';

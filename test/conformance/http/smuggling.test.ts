@@ -9,8 +9,8 @@ import { ChunkedDecoder } from '#wire/h1/chunked.ts';
 import { DEFAULT_HEAD_LIMITS, FRAMING, RequestHead, wireFault } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
 
-import { SMUGGLING_CASES } from './smuggling.ts';
-import type { ForwardedRequest } from './smuggling.ts';
+import { SMUGGLING_CASES } from './smuggling.cases.ts';
+import type { ForwardedRequest } from './smuggling.cases.ts';
 
 test('the corpus has at least 200 cases with ids of their own', () => {
   expect(SMUGGLING_CASES.length).toBeGreaterThanOrEqual(200);
