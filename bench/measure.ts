@@ -66,7 +66,10 @@ export interface MemoryRow {
   readonly startOwnCpuMs: number;
   readonly idleRssMb: number;
   readonly idleAnonymousMb: number;
+  /** After the first hundred connections, which make a proxy load and compile what idles until then. */
+  readonly usedRssMb: number;
   readonly loadedRssMb: number;
+  /** Of each further connection: `connections` beside the first hundred. */
   readonly connectionKb: number;
   readonly closedRssMb: number;
   readonly connections: number;
@@ -279,18 +282,22 @@ async function measureMemory(bench: Bench, entrants: readonly Entrant[], scenari
 async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, round: number): Promise<MemoryRow> {
   const one = await enter(bench, entrant);
   const { pid, startMs } = one.process ?? fail();
-  const load = { port: one.port, connections: scenario.connections, requests: `${bench.folder}/${scenario.requests}.requests` };
-  const loader = startLoader(bench.loader, load, bench.certificates, bench.cores.load);
+  const load = { port: one.port, requests: `${bench.folder}/${scenario.requests}.requests` };
+  const first = startLoader(bench.loader, { ...load, connections: FIRST_CONNECTIONS }, bench.certificates, bench.cores.load);
+  const rest = startLoader(bench.loader, { ...load, connections: scenario.connections }, bench.certificates, bench.cores.load);
   try {
     await untilAlone(pid, bench.targets.get(entrant.target)?.hasPassingHelpers === true);
     await sleep(bench.options.settleMs);
     const idle = processMemory(pid);
-    const { open } = await loader.ask(`connect ${scenario.status}`);
+    await first.ask(`connect ${scenario.status}`);
+    await sleep(bench.options.settleMs);
+    const used = processMemory(pid);
+    const { open } = await rest.ask(`connect ${scenario.status}`);
     await sleep(bench.options.settleMs);
     const loaded = processMemory(pid);
-    await loader.end();
+    await first.end();
+    await rest.end();
     await sleep(bench.options.settleMs);
-    const closed = processMemory(pid);
     return {
       round,
       startMs,
@@ -298,13 +305,15 @@ async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, roun
       startOwnCpuMs: one.startOwnCpuMs,
       idleRssMb: idle.rssKb / 1024,
       idleAnonymousMb: idle.anonymousKb / 1024,
+      usedRssMb: used.rssKb / 1024,
       loadedRssMb: loaded.rssKb / 1024,
-      connectionKb: (loaded.rssKb - idle.rssKb) / Math.max(1, open),
-      closedRssMb: closed.rssKb / 1024,
+      connectionKb: (loaded.rssKb - used.rssKb) / Math.max(1, open),
+      closedRssMb: processMemory(pid).rssKb / 1024,
       connections: open,
     };
   } finally {
-    await loader.end();
+    await first.end();
+    await rest.end();
     await one.process?.stop();
   }
 }
@@ -331,4 +340,5 @@ const RATE = 500;
 const LOG_FLUSH_MS = 250;
 const LOG_BYTES = 100 * 2 ** 20;
 const MEMORY_ROUNDS = 3;
+const FIRST_CONNECTIONS = 100;
 const HELPERS_END_MS = 20_000;

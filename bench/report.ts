@@ -98,10 +98,11 @@ function memoryTable(outcome: Outcome): string {
     'entrant',
     'start to ready ms (CPU ms: all, own)',
     'idle RSS MB (anonymous)',
-    'RSS MB with connections',
+    'with 100 connections',
+    'with the rest',
     'kB per connection',
     'after close',
-    'connections',
+    'the rest',
   ];
   const lines = [...outcome.memory].map(([name, rows]) => {
     const of = (pick: (row: MemoryRow) => number, digits = 0): string => round(median(rows.map(pick)), digits);
@@ -109,6 +110,7 @@ function memoryTable(outcome: Outcome): string {
       name,
       `${of((row) => row.startMs)} (${of((row) => row.startCpuMs)}, ${of((row) => row.startOwnCpuMs)})`,
       `${of((row) => row.idleRssMb, 1)} (${of((row) => row.idleAnonymousMb, 1)})`,
+      of((row) => row.usedRssMb, 1),
       of((row) => row.loadedRssMb, 1),
       spread(rows.map((row) => row.connectionKb)),
       of((row) => row.closedRssMb, 1),
