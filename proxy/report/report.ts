@@ -40,12 +40,16 @@ export class Report {
   readonly durations = new Float64Array(DIRECTIONS.length * (DURATION_BOUNDS_MS.length + 1));
   readonly durationSumMs = new Float64Array(DIRECTIONS.length);
   readonly bytes = new Float64Array(DIRECTIONS.length * 2);
-  /** Requests by decision; one key per rule and revision, see `foldDecisions`. */
+  /**
+   * Requests by decision. A revision brings decisions of its own; beyond a bound they are folded, so that there is one of each effect,
+   * code and policy.
+   */
   readonly decisions = new Map<Decision, { count: number }>();
   readonly failures = new Map<Failure, number>();
   readonly accessLog: LineSink | null;
   readonly flows: LineSink | null;
   readonly #workload: FlowWorkload;
+  #foldAt = DECISIONS_MAX;
 
   constructor(options: ReportOptions) {
     this.accessLog = options.accessLog;
@@ -74,7 +78,7 @@ export class Report {
     this.bytes[direction * 2 + 1] = (this.bytes[direction * 2 + 1] ?? 0) + exchange.bytesSent;
     if (decision !== null) {
       const counted = this.decisions.get(decision);
-      if (counted === undefined) this.decisions.set(decision, { count: 1 });
+      if (counted === undefined) this.#countFirst(decision);
       else counted.count++;
     }
     if (failure !== null) {
@@ -89,6 +93,15 @@ export class Report {
   refusal(connection: Pick<Connection, 'logFields'>, failure: Failure, detail: string): void {
     this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
     if (this.accessLog !== null) this.accessLog.push(refusalLine(connection, failure, detail, Date.now()));
+  }
+
+  #countFirst(decision: Decision): void {
+    if (this.decisions.size >= this.#foldAt) {
+      foldDecisions(this.decisions);
+      // What is left are as many as there are policies; the next fold is due when as many again have come.
+      this.#foldAt = Math.max(DECISIONS_MAX, 2 * this.decisions.size);
+    }
+    this.decisions.set(decision, { count: 1 });
   }
 
   #remember(exchange: Exchange, decision: Decision): void {
@@ -115,3 +128,19 @@ export class Report {
     });
   }
 }
+
+/** Adds the counts of decisions that a scrape can't tell apart. */
+function foldDecisions(decisions: Map<Decision, { count: number }>): void {
+  const kept = new Map<string, { count: number }>();
+  for (const [decision, counted] of decisions) {
+    const key = `${decision.effect} ${decision.code} ${decision.policy ?? ''}`;
+    const first = kept.get(key);
+    if (first === undefined) kept.set(key, counted);
+    else {
+      first.count += counted.count;
+      decisions.delete(decision);
+    }
+  }
+}
+
+const DECISIONS_MAX = 1_024;
