@@ -1,6 +1,6 @@
 /**
  * Requests for the decision benchmark: each made for a rule of the set, a third of them with the method or caller of another, so
- * that not all are allowed; more than 10,000 paths, hundreds of callers where the set has as many. Tokens and header values that
+ * that not all are allowed; more than 10,000 paths, 512 callers where the set has as many. Tokens and header values that
  * are alike are one object, so that what is measured is the engine and not the size of the benchmark's own data.
  */
 import type { AuthzInput, Token } from '#authz/engine/input.ts';
@@ -11,30 +11,48 @@ export function decideRequests(set: WorkloadPolicies, random: Random, count: num
   const allow = set.policies.filter(({ action }) => action === 'ALLOW').flatMap(({ rules }) => rules);
   const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
   const word = (): string => `id-${Math.floor(random() * 1_000_000)}`;
-  const callers = new Map<string, AuthzInput['connection']>();
+  const callers = callersOf(allow, pick);
   return Array.from({ length: count }, () => {
-    const rule = pick(allow);
+    const caller = pick(callers);
+    if (caller === undefined) throw new Error('the policies allow nobody');
+    const rule = pick(caller.rules);
     const other = random() < 0.35 ? pick(allow) : rule;
-    const connection = connectionFor(rule, pick);
-    // One object for each caller, as a connection that stays open is one.
-    const key = JSON.stringify(connection);
-    const kept = callers.get(key) ?? connection;
-    callers.set(key, kept);
-    return { connection: kept, request: requestFor(rule, other, pick, word) };
+    return { connection: caller.connection, request: requestFor(rule, other, pick, word) };
   });
+}
+
+interface Caller {
+  /** One object for each caller, as a connection that stays open is one. */
+  readonly connection: AuthzInput['connection'];
+  readonly rules: Rule[];
+}
+
+/** Up to `MAX_CALLERS` callers with the rules that name them. */
+function callersOf(allow: readonly Rule[], pick: Pick): readonly Caller[] {
+  const callers = new Map<string, Caller>();
+  for (let tries = 0; tries < 50 * MAX_CALLERS; tries++) {
+    const rule = pick(allow);
+    if (rule === undefined) break;
+    const connection = connectionFor(rule, pick);
+    const key = JSON.stringify(connection);
+    const known = callers.get(key);
+    if (known !== undefined) known.rules.push(rule);
+    else if (callers.size < MAX_CALLERS) callers.set(key, { connection, rules: [rule] });
+  }
+  return [...callers.values()];
 }
 
 type Pick = <T>(items: readonly T[]) => T | undefined;
 
-function connectionFor(rule: Rule | undefined, pick: Pick): AuthzInput['connection'] {
-  const source = rule?.from[0];
+function connectionFor(rule: Rule, pick: Pick): AuthzInput['connection'] {
+  const source = rule.from[0];
   const named = pick(source?.principals ?? [])?.replace('*', 'sa/any');
   const account = pick(source?.serviceAccounts ?? [])?.split('/');
   const namespace = account?.[0] ?? pick(source?.namespaces ?? []) ?? 'ns-0';
   const principal = named ?? `cluster.local/ns/${namespace}/sa/${account?.[1] ?? 'svc-account-1'}`;
   const block = pick(source?.ipBlocks ?? []);
   const sourceIp = block === undefined ? '10.9.8.7' : block.replace('.0/24', '.9');
-  const destinationPort = Number(pick(rule?.to[0]?.ports ?? []) ?? 8080);
+  const destinationPort = Number(pick(rule.to[0]?.ports ?? []) ?? 8080);
   return {
     principal: `spiffe://${principal}`,
     sourceIp,
@@ -89,3 +107,5 @@ function alike<T>(key: string, make: () => readonly T[]): readonly T[] {
 const NONE: readonly string[] = [];
 const NO_TOKENS: readonly Token[] = [];
 const KEPT = new Map<string, unknown>();
+/** Peers that keep a connection open to one workload. */
+const MAX_CALLERS = 512;

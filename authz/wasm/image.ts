@@ -8,6 +8,7 @@ import { isWildcardByte } from '../plan/templates.ts';
 import type { TemplateAutomaton } from '../plan/templates.ts';
 import {
   ALTERNATIVE,
+  CLAUSE,
   EFFECT,
   ENTRY,
   GLOB,
@@ -233,7 +234,7 @@ function writeTemplate(
 class ProgramWriter {
   readonly #memory: Memory;
   readonly #cells: Cells;
-  readonly #clauses = new Map<string, number>();
+  readonly #lists = new Map<string, number>();
   readonly #bitSets = new Map<string, number>();
   readonly #checks = new Map<Check, readonly number[]>();
 
@@ -272,22 +273,26 @@ class ProgramWriter {
     return this.#memory.addWords(words);
   }
 
+  /** Clauses one after the other, ended by a 0; equal lists are written once. */
   #list(clauses: readonly PlannedClause[], effect: number): number {
-    return this.#memory.addWords([...clauses.map((clause) => this.#clause(clause, effect)), 0]);
-  }
-
-  /** Equal clauses are written once. */
-  #clause({ rule, checks }: PlannedClause, effect: number): number {
-    const answer = ((rule + 1) << 2) | effect;
-    const words = checks.flatMap((check) => this.#check(check));
-    const key = `${answer} ${words.join(' ')}`;
-    const known = this.#clauses.get(key);
+    const records = clauses.map(({ rule, checks }) => ({
+      answer: ((rule + 1) << 2) | effect,
+      checks: checks.flatMap((check) => this.#check(check)),
+    }));
+    const key = records.map(({ answer, checks }) => `${answer} ${checks.join(' ')}`).join('\n');
+    const known = this.#lists.get(key);
     if (known !== undefined) return known;
-    const at = this.#memory.reserve(8 + 4 * words.length, 4);
-    this.#memory.setWord(at, answer);
-    this.#memory.setWord(at + 4, at + 8 + 4 * words.length);
-    for (const [index, word] of words.entries()) this.#memory.setWord(at + 8 + 4 * index, word);
-    this.#clauses.set(key, at);
+    const words = records.reduce((sum, { checks }) => sum + CLAUSE.checks / 4 + checks.length, 1);
+    const at = this.#memory.reserve(4 * words, 4);
+    let next = at;
+    for (const { answer, checks } of records) {
+      const clause = next;
+      next += CLAUSE.checks + 4 * checks.length;
+      this.#memory.setWord(clause + CLAUSE.answer, answer);
+      this.#memory.setWord(clause + CLAUSE.end, next);
+      for (const [index, word] of checks.entries()) this.#memory.setWord(clause + CLAUSE.checks + 4 * index, word);
+    }
+    this.#lists.set(key, at);
     return at;
   }
 

@@ -49,7 +49,6 @@ export const add = (left: Operand, right: Operand): Instruction => operator(0x6a
 export const subtract = (left: Operand, right: Operand): Instruction => operator(0x6b, left, right);
 export const multiply = (left: Operand, right: Operand): Instruction => operator(0x6c, left, right);
 export const and = (left: Operand, right: Operand): Instruction => operator(0x71, left, right);
-export const or = (left: Operand, right: Operand): Instruction => operator(0x72, left, right);
 export const xor = (left: Operand, right: Operand): Instruction => operator(0x73, left, right);
 export const shiftLeft = (left: Operand, right: Operand): Instruction => operator(0x74, left, right);
 export const shiftRight = (left: Operand, right: Operand): Instruction => operator(0x76, left, right);

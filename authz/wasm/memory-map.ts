@@ -70,7 +70,7 @@ export const INDEX = { always: 0, count: 4, entries: 8 } as const;
 export const ENTRY = { cell: 0, lists: 4, bytes: 8 } as const;
 /** Lists of DENY and ALLOW stand side by side, a pair for each class, so that both are one cache line away. */
 export const LIST_PAIR = { deny: 0, allow: 4, shift: 3 } as const;
-/** A clause: its answer, the address after its checks, and the checks. A list of clauses is addresses, in order, ended by 0. */
+/** A clause: its answer, the address after its checks, and the checks. A list is clauses in order of their answers, ended by 0. */
 export const CLAUSE = { answer: 0, end: 4, checks: 8 } as const;
 /** A check: twice the number of its alternatives, plus 1 when it is negated; then the alternatives. */
 export const CHECK = { header: 0, alternatives: 4 } as const;

@@ -89,7 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
   at('wasm/classifier.ts', "add(differ('length', 0), 1)", "add(differ('length', 0), 0)"),
   at('wasm/automata.ts', "set('valid', and('valid', loadByte('byte', WILDCARD_TABLE))),", ''),
   at('wasm/automata.ts', "branchIf('next', differ(load('entry', MOVE.state), 'state')),", ''),
-  at('wasm/evaluator.ts', "when(atLeast(load('clause', CLAUSE.answer), 'best'), [giveBack('best')]),", ''),
+  at('wasm/evaluator.ts', "when(atLeast('answer', 'best'), [giveBack('best')]),", ''),
   at('wasm/evaluator.ts', 'when(isZero(load(program, PROGRAM.hasAllow)), [giveBack(EFFECT.allow)]),', ''),
   // Engine.
   at('engine/load.ts', 'this.#cells[slot.cellStart + index] = known[index] ?? 0;', ''),
