@@ -14,7 +14,7 @@ import { bracketed, checkPath, checkPort, claimPath } from '#authz/policy/values
 import { vectorsDir } from '#test/support/vectors.ts';
 
 import { COMPILE_OPTIONS, WORKLOAD, operation, policy } from './realistic.ts';
-import { verdictInput } from './verdicts.ts';
+import { verdictInput } from './verdicts.cases.ts';
 
 const vectors = vectorsDir();
 

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { startProcess } from '#test/support/processes.ts';
 
-import { MUTANTS } from './mutants.ts';
-import type { Mutant } from './mutants.ts';
+import { MUTANTS } from './mutants.cases.ts';
+import type { Mutant } from './mutants.cases.ts';
 
 const isWhole = process.env['POSTERN_MUTANTS'] === 'all';
 /** Every eighth, from all parts of the engine. */

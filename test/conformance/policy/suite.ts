@@ -12,11 +12,11 @@ import type { Policy } from '#authz/policy/model.ts';
 import { readPolicies } from '#authz/policy/read.ts';
 
 import { adversarialPolicies } from './adversarial.ts';
-import { GOOD_DOCUMENT, REFUSED } from './reader-cases.ts';
-import type { RefusedDocument } from './reader-cases.ts';
+import { GOOD_DOCUMENT, REFUSED } from './reader.cases.ts';
+import type { RefusedDocument } from './reader.cases.ts';
 import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from './realistic.ts';
-import { VERDICTS, verdictInput } from './verdicts.ts';
-import type { VerdictCase } from './verdicts.ts';
+import { VERDICTS, verdictInput } from './verdicts.cases.ts';
+import type { VerdictCase } from './verdicts.cases.ts';
 
 const OPTIONS = { ...COMPILE_OPTIONS, trustDomainAliases: ['alias.test'] };
 

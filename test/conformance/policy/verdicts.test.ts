@@ -1,9 +1,9 @@
 /** Verdicts worked out by hand, documents that must be refused, and who is selected: on module and interpreter alike. */
 import { describe, expect, test } from 'vitest';
 
-import { REFUSED } from './reader-cases.ts';
-import { aliasFailures, goodFailures, refusedFailures, selectionFailures, verdictFailures } from './suite.ts';
-import { VERDICTS } from './verdicts.ts';
+import { REFUSED } from './reader.cases.ts';
+import { aliasFailures, goodFailures, refusedFailures, runSuite, selectionFailures, verdictFailures } from './suite.ts';
+import { VERDICTS } from './verdicts.cases.ts';
 
 describe('a policy means', () => {
   test.each(VERDICTS.map((verdict) => ({ about: verdict.about, verdict })))('what Istio means by $about', ({ verdict }) => {
@@ -27,4 +27,8 @@ test('policies select workloads by namespace, root namespace and labels', () => 
 
 test('principals go by the aliases of the trust domain', () => {
   expect(aliasFailures()).toEqual([]);
+});
+
+test('the suite that planted faults are tried on is content with the engine as it is', () => {
+  expect(runSuite(1000, 7)).toEqual([]);
 });
