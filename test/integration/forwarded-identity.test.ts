@@ -283,7 +283,7 @@ describe('the path that is judged is the one that is logged and forwarded', () =
     }
     const line = await sidecar.logged((each) => each['user_agent'] === mark);
     if (status === 403) return;
-    const [, forwarded = ''] = requestLineOf(upstream.requests[0] ?? response);
+    const [, forwarded] = requestLineOf(upstream.requests[0] ?? response);
     const [path, query] = forwarded.split('?');
     expect(line['path']).toBe(path);
     expect(path).toMatch(/^\/public\//);

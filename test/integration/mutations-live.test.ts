@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { SMUGGLING_CASES } from '#test/conformance/http/smuggling.ts';
+import { SMUGGLING_CASES } from '#test/conformance/http/smuggling.cases.ts';
 import { statusOf, valuesOf } from '#test/support/http-reader.ts';
 import { MeshIdentities } from '#test/support/mesh-identities.ts';
 import { Random } from '#test/support/random.ts';
@@ -126,9 +126,12 @@ function bent(random: Random): Buffer {
 
 /** How often what every request of ours has stands in a head. */
 function marksOf(head: string): number[] {
-  return [/^host:/gim, /^x-forwarded-for: 127\.0\.0\.1\r$/gm, /^x-request-id: [0-9a-f-]{36}\r$/gm, /^[A-Z]+ [^ ]+ HTTP\/1\.1\r$/gm].map(
-    (mark) => head.match(mark)?.length ?? 0,
-  );
+  return [
+    /^host:/gim,
+    /^x-forwarded-for: 127\.0\.0\.1\r$/gm,
+    /^x-request-id: [0-9a-f-]{36}\r$/gm,
+    /^[A-Z]+ [^ ]+ HTTP\/1\.1\r$/gm,
+  ].map((mark) => head.match(mark)?.length ?? 0);
 }
 
 const ODD = Buffer.from('\r\n\0 \t:;,#%/\\.=0123456789abcdefchunkedCL', 'latin1');

@@ -236,7 +236,10 @@ describe('policies that are wrong', () => {
     await using client = await tlsClient(sidecar.inboundPort, web);
     const response = await client.ask(STEADY);
     expect([statusOf(response), ...valuesOf(response.fields, 'x-postern-reason')]).toEqual([503, 'policy_unavailable']);
-    expect(await sidecar.status('/healthz/ready')).toMatchObject({ code: 503, body: expect.stringContaining('policy') });
+    expect(await sidecar.status('/healthz/ready')).toMatchObject({
+      code: 503,
+      body: expect.stringContaining('policy') as string,
+    });
     expect((await sidecar.status('/healthz/live')).code).toBe(200);
     if ('files' in policySettings) return;
     // It mends itself.
@@ -298,7 +301,10 @@ describe('identity files that are wrong', () => {
     const upstream = keep(await startUpstream());
     const inbound = [{ mtls: 'STRICT', forwardTo: `127.0.0.1:${upstream.port}` }];
     const waiting = keep(await startSidecar({ mesh, account: null, inbound, awaitsReady: false }));
-    expect(await waiting.status('/healthz/ready')).toMatchObject({ code: 503, body: expect.stringContaining('identity') });
+    expect(await waiting.status('/healthz/ready')).toMatchObject({
+      code: 503,
+      body: expect.stringContaining('identity') as string,
+    });
     waiting.process.signal('SIGHUP');
     waiting.putSvid(mesh.svid('app'));
     await waiting.ready(10_000);

@@ -32,8 +32,6 @@ export interface SidecarOptions {
   readonly accessLog?: string | null;
   /** False when it is not expected to become ready. */
   readonly awaitsReady?: boolean;
-  /** Started by it instead of by its own name, for a test that wants another uid or limit. */
-  readonly command?: readonly string[];
 }
 
 export type Settings = Readonly<Record<string, unknown>>;
@@ -45,20 +43,14 @@ export class Sidecar implements AsyncDisposable {
   readonly inbound: readonly number[];
   readonly outbound: readonly number[];
   readonly statusPort: number;
-  process: TestProcess;
-  readonly #command: readonly string[];
+  readonly process: TestProcess;
 
-  constructor(
-    folder: string,
-    ports: { inbound: readonly number[]; outbound: readonly number[]; status: number },
-    command: readonly string[],
-  ) {
+  constructor(folder: string, ports: { inbound: readonly number[]; outbound: readonly number[]; status: number }) {
     this.folder = folder;
     this.inbound = ports.inbound;
     this.outbound = ports.outbound;
     this.statusPort = ports.status;
-    this.#command = command;
-    this.process = this.#start();
+    this.process = startProcess(process.execPath, [LAUNCHER, 'proxy', '-c', join(folder, 'proxy.yaml')]);
   }
 
   get inboundPort(): number {
@@ -149,11 +141,6 @@ export class Sidecar implements AsyncDisposable {
     await this.process.end('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
-
-  #start(): TestProcess {
-    const [program = process.execPath, ...args] = [...this.#command, process.execPath];
-    return startProcess(program, [...args, LAUNCHER, 'proxy', '-c', join(this.folder, 'proxy.yaml')]);
-  }
 }
 
 /** Writes the folder, starts the process and waits until it is ready. */
@@ -202,7 +189,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   };
   // JSON is YAML.
   writeFileSync(join(folder, 'proxy.yaml'), JSON.stringify(document, null, 2));
-  const sidecar = new Sidecar(folder, { inbound: inbound.ports, outbound: outbound.ports, status }, options.command ?? []);
+  const sidecar = new Sidecar(folder, { inbound: inbound.ports, outbound: outbound.ports, status });
   try {
     if (options.awaitsReady === false) await sidecar.statusOpen();
     else await sidecar.ready();
