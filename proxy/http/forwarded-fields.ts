@@ -25,7 +25,7 @@ export function continuedFields(peerAddress: string, element: string, saidFor: s
 }
 
 function quotedIfNeeded(value: string): string {
-  return /[,;="\\\s]/.test(value) ? quoted(value) : value;
+  return /^[\w.:/*~-]+$/.test(value) ? value : quoted(value);
 }
 
 /** Bytes that could end the line or the quotes are escaped or replaced. */

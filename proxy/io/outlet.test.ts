@@ -20,13 +20,19 @@ interface Link {
   readonly received: ReturnType<typeof createHash>;
   bytesSent: number;
   bytesReceived: number;
+  /** The other end stops reading, and goes on. */
+  stall(): void;
+  goOn(): void;
 }
 
 describe.each(['plain', 'TLS'])('outlets of %s sockets', (kind) => {
   test.each([1, 2, 3])('write what they were given, seed %i', async (seed) => {
     const random = new Random(seed);
     const links = await Promise.all(Array.from({ length: 3 }, () => link(kind === 'TLS', random)));
-    for (let event = 0; event < 400; event++) {
+    // One of them reads nothing until all is written: its socket holds on to what the kernel does not take.
+    const [stalled] = links;
+    stalled?.stall();
+    for (let event = 0; event < 900; event++) {
       // Within one event of the loop several outlets take turns in the buffer.
       for (let i = 1 + random.below(6); i > 0; i--) {
         const target = links[random.below(links.length)];
@@ -34,10 +40,11 @@ describe.each(['plain', 'TLS'])('outlets of %s sockets', (kind) => {
       }
       flushOutlets();
       if (random.chance(0.3)) await sleep(random.below(3));
-      const blocked = links.find(({ outlet }) => outlet.isBlocked);
+      const blocked = links.find((each) => each !== stalled && each.outlet.isBlocked);
       if (blocked !== undefined && random.chance(0.7)) await once(blocked.socket, 'drain');
     }
     for (const { socket } of links) socket.end();
+    stalled?.goOn();
     await Promise.all(links.map((each) => finished(each)));
     expect(links.map(({ bytesReceived }) => bytesReceived)).toEqual(links.map(({ bytesSent }) => bytesSent));
     for (const { sent, received } of links) expect(received.digest('hex')).toBe(sent.digest('hex'));
@@ -92,14 +99,17 @@ async function link(isTls: boolean, random: Random): Promise<Link> {
   const svid = MESH.svid('app');
   const options = { cert: svid.certificatePem, key: svid.keyPem };
   let made: Link | null = null;
+  let end: Socket | null = null;
+  let isStalled = false;
   const accept = (socket: Socket): void => {
+    end = socket;
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
       received.update(chunk);
       if (made !== null) made.bytesReceived += chunk.length;
       if (!random.chance(0.02)) return;
       socket.pause();
-      setTimeout(() => socket.resume(), random.below(15));
+      setTimeout(() => isStalled || socket.resume(), random.below(15));
     });
   };
   const server = isTls ? createTlsServer(options, accept) : createServer(accept);
@@ -114,7 +124,22 @@ async function link(isTls: boolean, random: Random): Promise<Link> {
     socket.destroy();
     server.close();
   });
-  made = { outlet: new Outlet(socket, isTls), socket, sent: createHash('sha256'), received, bytesSent: 0, bytesReceived: 0 };
+  made = {
+    outlet: new Outlet(socket, isTls),
+    socket,
+    sent: createHash('sha256'),
+    received,
+    bytesSent: 0,
+    bytesReceived: 0,
+    stall: () => {
+      isStalled = true;
+      end?.pause();
+    },
+    goOn: () => {
+      isStalled = false;
+      end?.resume();
+    },
+  };
   const { outlet } = made;
   socket.on('drain', () => (outlet.isBlocked = false));
   return made;

@@ -154,7 +154,12 @@ describe('an upstream', () => {
           return;
         }
         drops++;
-        for (const each of upstream.open) each.socket.resetAndDestroy();
+        // This one first, the others when another try may have been sent on one of them.
+        const others = upstream.open.filter((each) => each !== connection);
+        connection.socket.resetAndDestroy();
+        setTimeout(() => {
+          for (const each of others) each.socket.resetAndDestroy();
+        }, 4);
       },
     });
     for (let round = 0; round < 10; round++) {
