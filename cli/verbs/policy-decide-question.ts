@@ -27,15 +27,20 @@ export function readDecideQuestion(question: Question, mode: PathMode): DecideQu
   const asked = members(question, 'request');
   if (asked === null) throw wrong('request', question['request'], 'an object, or connection.protocol tcp');
   const headers = readHeaders(asked['headers']);
+  const hosts = headers.get('host') ?? [];
+  const given = optionalText(asked, 'authority');
+  const hasHost = given !== null || hosts.length > 0;
   const target = {
     method: text(asked, 'method', 'GET'),
     target: text(asked, 'path', '/'),
-    hosts: headers.get('host') ?? [],
-    authority: optionalText(asked, 'authority'),
+    // A question that leaves the host out is judged without one.
+    hosts: hasHost ? hosts : [NO_HOST],
+    authority: given,
     scheme: connection.tls ? 'https' : 'http',
   };
   const refusal = canonicaliseText(target, mode, TARGET);
-  const { authority, path } = TARGET;
+  const { path } = TARGET;
+  const authority = hasHost ? TARGET.authority : '';
   const fields = { values: (name: string): readonly string[] => headers.get(name) ?? [] };
   const request: RequestAttributes = { method: target.method, authority, path, fields, tokens: readTokens(question['tokens']) };
   return { workload, input: { connection, request }, refusal };
@@ -165,6 +170,7 @@ function wrong(name: string, found: unknown, wanted: string): PosternError {
   return new PosternError('question_member', `Cannot read "${name}": found ${kindOf(found)}, wanted ${wanted}`);
 }
 
+const NO_HOST = 'unnamed.invalid';
 const NOTHING: Members = Object.freeze({});
 const TARGET = new CanonicalTarget();
 const BLANKS_AROUND = /^[ \t]+|[ \t]+$/g;
