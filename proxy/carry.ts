@@ -6,10 +6,13 @@ import type { Downstream, Upstream } from './forward/streams.ts';
 import type { CanonicalTarget } from './http/canonicalise.ts';
 import type { FieldPolicy } from './http/fields.ts';
 import type { Connection } from './listen/connection.ts';
+import type { CallerPool } from './upstream/caller-pool.ts';
 
 /** A caller with one request in flight. */
 export interface Caller extends Downstream {
   readonly connection: Connection;
+  /** This caller's connections to the upstream of its listener. */
+  readonly pool: CallerPool;
   /** The connection as the engine of the exchange's snapshot knows it; made anew when the engine changes. */
   classified: ClassifiedConnection | null;
   /** Where the request goes; keeps the authority of the last one, which is mostly the same. */

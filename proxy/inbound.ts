@@ -46,7 +46,7 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
     const denied = enforce(exchange.decision);
     if (denied !== null) return denied;
 
-    const upstream = app.acquire(caller, connection.callerKey);
+    const upstream = app.acquire(caller, caller.pool);
     if (upstream === null) return 'upstream_overload';
     exchange.upstreamHost = app.name;
     upstream.requestHead(head, exchange);

@@ -16,7 +16,7 @@ import type { UpstreamService } from './upstream/service.ts';
 /** The carrier of one outbound listener: hands each request to the peer. */
 export function outboundCarrier(peer: UpstreamService): Carry {
   return function carryOutbound(caller: Caller, head: RequestHead): Upstream | Failure {
-    const { exchange, connection, target } = caller;
+    const { exchange, target } = caller;
     if (head.hasUpgrade) return 'upgrade_refused';
 
     // The path goes out as the app wrote it, once it is one: the callee has its own canonical form.
@@ -33,7 +33,7 @@ export function outboundCarrier(peer: UpstreamService): Carry {
     identifyRequest(exchange, head);
     if (exchange.snapshot.identity === null) return 'not_ready';
 
-    const upstream = peer.acquire(caller, connection.callerKey);
+    const upstream = peer.acquire(caller, caller.pool);
     if (upstream === null) return 'upstream_overload';
     exchange.upstreamHost = peer.name;
     upstream.requestHead(head, exchange);

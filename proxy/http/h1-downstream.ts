@@ -18,6 +18,7 @@ import { resetConnection } from '../io/reset.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Runtime } from '../runtime.ts';
+import type { CallerPool } from '../upstream/caller-pool.ts';
 import { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
 import { H1RequestReader } from './h1-request-reader.ts';
@@ -28,6 +29,7 @@ import { writeReply } from './reply.ts';
 export class H1Downstream extends Deadline implements Reader, Caller {
   readonly exchange: Exchange;
   readonly connection: Connection;
+  readonly pool: CallerPool;
   readonly runtime: Runtime;
   classified: ClassifiedConnection | null = null;
   readonly target = new CanonicalTarget();
@@ -49,10 +51,11 @@ export class H1Downstream extends Deadline implements Reader, Caller {
   /** After this the connection is not kept for another request, monotonic milliseconds. */
   readonly #retireAtMs: number;
 
-  constructor(socket: Socket, connection: Connection, runtime: Runtime, carry: Carry, isTls: boolean) {
+  constructor(socket: Socket, connection: Connection, pool: CallerPool, runtime: Runtime, carry: Carry, isTls: boolean) {
     super();
     this.#socket = socket;
     this.connection = connection;
+    this.pool = pool;
     this.runtime = runtime;
     this.#carry = carry;
     this.exchange = new Exchange(connection, runtime.snapshot);
@@ -60,8 +63,7 @@ export class H1Downstream extends Deadline implements Reader, Caller {
     this.#writer = new H1ResponseWriter(this.#outlet);
     this.#retireAtMs = runtime.retireAtMs();
     runtime.wheel.arm(this, runtime.timeouts.headMs);
-    socket.on('error', () => this.#closed());
-    socket.on('close', () => this.#closed());
+    for (const event of ['error', 'close']) socket.on(event, () => this.#closed());
     socket.on('drain', () => this.#drained());
     socket.on('finish', () => this.#sentEnd());
     startReading(socket, this);

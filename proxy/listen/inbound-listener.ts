@@ -121,18 +121,19 @@ export class InboundListener implements Listener {
   }
 
   #accepted(socket: Socket, peer: PeerIdentity | null): void {
-    const { runtime, carry, config } = this.#options;
+    const { runtime, carry, config, app } = this.#options;
     const connection = this.#describe(socket, peer);
     if (this.#open >= runtime.limits.connections) return this.#refuse(socket, 'connection_limit', 'listener', connection);
     if (!runtime.admits(connection.callerKey)) return this.#refuse(socket, 'connection_limit', 'identity', connection);
     if (runtime.isDraining) return this.#refuse(socket, 'draining', '', connection);
     this.#open++;
-    const downstream = new H1Downstream(socket, connection, runtime, carry, config.mtls !== 'DISABLE');
+    const pool = app.join(connection.callerKey);
+    const downstream = new H1Downstream(socket, connection, pool, runtime, carry, config.mtls !== 'DISABLE');
     downstream.onClosed = () => {
       this.#open--;
       this.#proved.delete(downstream);
-      // Nobody else may use what was opened for this caller alone.
-      if (peer === null) this.#options.app.closeIdle(connection.callerKey);
+      // Nobody else may use what was opened for an anonymous caller.
+      app.leave(pool, peer === null);
     };
     // Only a TLS listener has peers with an identity.
     if (peer !== null) this.#proved.set(downstream, socket as TLSSocket);

@@ -51,11 +51,12 @@ export class OutboundListener implements Listener {
     if (this.#open >= runtime.limits.connections) return this.#refuse(socket, connection, 'connection_limit', 'listener');
     if (runtime.isDraining) return this.#refuse(socket, connection, 'draining', '');
     this.#open++;
-    const downstream = new H1Downstream(socket, connection, runtime, carry, false);
+    const pool = peer.join(connection.callerKey);
+    const downstream = new H1Downstream(socket, connection, pool, runtime, carry, false);
     downstream.onClosed = () => {
       this.#open--;
-      // Nobody else may use what was opened for this caller alone.
-      if (uid === null) peer.closeIdle(connection.callerKey);
+      // Nobody else may use what was opened for an anonymous caller.
+      peer.leave(pool, uid === null);
     };
     runtime.opened(downstream);
   }

@@ -15,14 +15,20 @@ import type { Downstream, Upstream } from '../forward/streams.ts';
 import { fieldPolicy, filterResponseFields, filterTrailers } from '../http/fields.ts';
 import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
+import type { CallerPool } from './caller-pool.ts';
+import type { IdleConnection } from './idle-connections.ts';
 import type { UpstreamService } from './service.ts';
 
-export class H1Upstream extends Deadline implements Reader, Upstream {
+export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnection {
   isReused = false;
   isDead = false;
   /** Generation of the own identity that it was opened with; stale ones are not used again. */
   readonly generation: number;
-  readonly callerKey: string;
+  /** Where it waits for its caller's next request. */
+  readonly pool: CallerPool;
+  idlePrevious: IdleConnection | null = null;
+  idleNext: IdleConnection | null = null;
+  isListedIdle = false;
   /** When it went idle, monotonic milliseconds. */
   idleSinceMs = 0;
   readonly #service: UpstreamService;
@@ -41,10 +47,10 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
   #stash: Buffer | null = null;
   #isPaused = false;
 
-  constructor(service: UpstreamService, callerKey: string) {
+  constructor(service: UpstreamService, pool: CallerPool) {
     super();
     this.#service = service;
-    this.callerKey = callerKey;
+    this.pool = pool;
     this.generation = service.dialer.generation;
     this.#isTls = service.dialer.isTls;
     this.#socket = service.dialer.open(this);
@@ -210,15 +216,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream {
     else this.#fail('upstream_timeout', '');
   }
 
-  /** Ends an idle connection, or one that may not go on. */
-  close(failure: Failure, detail: string): void {
-    if (this.#downstream === null) this.#destroy();
-    else this.#fail(failure, detail);
-  }
-
-  /** The certificates that the peer proved itself with, leaf first; null for a plain connection. */
-  get socket(): Socket {
-    return this.#socket;
+  /** Ends a connection that waits for its caller's next request. */
+  evict(): void {
+    this.#destroy();
   }
 
   #readHead(downstream: Downstream, bytes: Buffer, at: number, end: number): number {

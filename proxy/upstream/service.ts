@@ -7,6 +7,7 @@ import type { ProxyTimeouts } from '#proto/config/proxy.ts';
 import type { HeadLimits } from '#wire/h1/head.ts';
 import type { Downstream } from '../forward/streams.ts';
 import type { Report } from '../report/report.ts';
+import { CallerPool } from './caller-pool.ts';
 import type { Dialer } from './dialer.ts';
 import { H1Upstream } from './h1-upstream.ts';
 import type { IdleConnections } from './idle-connections.ts';
@@ -36,8 +37,8 @@ export class UpstreamService {
   readonly #limit: number;
   readonly #idle: IdleConnections;
   readonly #open = new Set<H1Upstream>();
-  /** Idle connections by caller. INVARIANT: no list is empty, so the map is bounded by the idle limit. */
-  readonly #idleByCaller = new Map<string, H1Upstream[]>();
+  /** By caller. INVARIANT: each has a downstream connection or an idle one, so the map is bounded by their limits. */
+  readonly #pools = new Map<string, CallerPool>();
 
   constructor(options: ServiceOptions) {
     this.name = options.name;
@@ -51,28 +52,43 @@ export class UpstreamService {
     this.#idle = options.idle;
   }
 
+  /** The pool of a caller, for one downstream connection more. Give it back with `leave`. */
+  join(callerKey: string): CallerPool {
+    let pool = this.#pools.get(callerKey);
+    if (pool === undefined) {
+      pool = new CallerPool(callerKey);
+      this.#pools.set(callerKey, pool);
+    }
+    pool.users++;
+    return pool;
+  }
+
+  /** A downstream connection has ended. Of a caller that can't come back, the idle connections end with it. */
+  leave(pool: CallerPool, isGoneForGood: boolean): void {
+    pool.users--;
+    if (pool.users > 0) return;
+    if (isGoneForGood) for (const upstream of [...pool.idle]) upstream.evict();
+    this.#dropUnused(pool);
+  }
+
   /** A connection for one exchange, the most recently used first; null when as many are open as may be. */
-  acquire(downstream: Downstream, callerKey: string): H1Upstream | null {
-    const generation = this.dialer.generation;
-    const freshAfterMs = performance.now() - this.timeouts.upstreamIdleMs;
+  acquire(downstream: Downstream, pool: CallerPool): H1Upstream | null {
+    const { idle } = pool;
     // Another try gets a connection of its own: what ended the first may have ended every idle one.
-    let idle = downstream.exchange.tries === 0 ? this.#idleByCaller.get(callerKey) : undefined;
-    while (idle !== undefined) {
-      const upstream = idle.pop();
-      if (idle.length === 0) {
-        this.#idleByCaller.delete(callerKey);
-        idle = undefined;
+    if (idle.length > 0 && downstream.exchange.tries === 0) {
+      const generation = this.dialer.generation;
+      const freshAfterMs = performance.now() - this.timeouts.upstreamIdleMs;
+      for (let upstream = idle.pop(); upstream !== undefined; upstream = idle.pop()) {
+        this.#idle.remove(upstream);
+        if (upstream.generation === generation && upstream.idleSinceMs > freshAfterMs) {
+          upstream.take(downstream);
+          return upstream;
+        }
+        upstream.evict();
       }
-      if (upstream === undefined) break;
-      this.#idle.remove(upstream);
-      if (upstream.generation === generation && upstream.idleSinceMs > freshAfterMs) {
-        upstream.take(downstream);
-        return upstream;
-      }
-      upstream.close('upstream_reset', '');
     }
     if (this.#open.size >= this.#limit) return null;
-    const upstream = new H1Upstream(this, callerKey);
+    const upstream = new H1Upstream(this, pool);
     this.#open.add(upstream);
     upstream.take(downstream);
     return upstream;
@@ -81,9 +97,7 @@ export class UpstreamService {
   /** Takes a connection back that finished an exchange. */
   release(upstream: H1Upstream): void {
     upstream.idleSinceMs = performance.now();
-    const idle = this.#idleByCaller.get(upstream.callerKey);
-    if (idle === undefined) this.#idleByCaller.set(upstream.callerKey, [upstream]);
-    else idle.push(upstream);
+    upstream.pool.idle.push(upstream);
     this.#idle.add(upstream);
   }
 
@@ -91,19 +105,12 @@ export class UpstreamService {
   forget(upstream: H1Upstream): void {
     this.#open.delete(upstream);
     this.#idle.remove(upstream);
-    const idle = this.#idleByCaller.get(upstream.callerKey);
-    const index = idle === undefined ? -1 : idle.indexOf(upstream);
-    if (idle === undefined || index < 0) return;
-    idle.splice(index, 1);
-    if (idle.length === 0) this.#idleByCaller.delete(upstream.callerKey);
+    upstream.pool.remove(upstream);
+    this.#dropUnused(upstream.pool);
   }
 
-  /** Ends the idle connections of a caller that is gone for good. */
-  closeIdle(callerKey: string): void {
-    for (const upstream of [...(this.#idleByCaller.get(callerKey) ?? [])]) upstream.close('upstream_reset', '');
-  }
-
-  get openConnections(): ReadonlySet<H1Upstream> {
-    return this.#open;
+  #dropUnused(pool: CallerPool): void {
+    if (pool.users > 0 || pool.idle.length > 0) return;
+    if (this.#pools.get(pool.callerKey) === pool) this.#pools.delete(pool.callerKey);
   }
 }

@@ -1,0 +1,23 @@
+/**
+ * The idle connections to one upstream that one caller may use; the same caller's downstream connections share them, nobody else.
+ * A downstream connection holds its pool from beginning to end, so that a request looks nothing up. Hot path.
+ */
+import type { H1Upstream } from './h1-upstream.ts';
+
+export class CallerPool {
+  readonly callerKey: string;
+  /** The most recently used is last. */
+  readonly idle: H1Upstream[] = [];
+  /** Downstream connections that hold it. */
+  users = 0;
+
+  constructor(callerKey: string) {
+    this.callerKey = callerKey;
+  }
+
+  /** Takes a connection out wherever it stands. */
+  remove(upstream: H1Upstream): void {
+    const index = this.idle.indexOf(upstream);
+    if (index >= 0) this.idle.splice(index, 1);
+  }
+}
