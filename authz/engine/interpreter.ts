@@ -3,14 +3,23 @@
  * shares the model with the planner and nothing else, so that a difference between the two is a fault in one of them. Used by the
  * self-test before a swap, by `explain`, by `policy decide --engine interpreter` and by the tests; never on the data path.
  */
-import { cidrContains, parseCidr, parseIp } from '#base/cidr.ts';
-
 import type { Condition, Operation, Policy, Rule, Source, WorkloadPolicies } from '../policy/model.ts';
 import { policyTitle } from '../policy/model.ts';
 import { decision, noneSelected } from './decisions.ts';
 import type { WhenNoneSelects } from './decisions.ts';
 import { isExcessive } from './identity.ts';
 import type { AuthzInput, Decision, Token } from './input.ts';
+import {
+  SOME,
+  bytes,
+  claimTexts,
+  filled,
+  globMatches,
+  inBlock,
+  matchesPath,
+  present,
+  withoutRootDot,
+} from './interpreter-text.ts';
 
 /** A part of a rule and whether it holds. `values` are those asked for. */
 export interface PartResult {
@@ -301,102 +310,3 @@ function anyOf(values: readonly string[], judge: (value: string) => Verdict): Ve
   }
   return isUnknowable ? 'unknowable' : false;
 }
-
-/** `*` means that the value is there. `text` is bytes, one character each. */
-function present(wanted: string, text: string): boolean {
-  if (wanted === '*') return true;
-  if (wanted.startsWith('*')) return text.endsWith(bytes(wanted.slice(1)));
-  if (wanted.endsWith('*')) return text.startsWith(bytes(wanted.slice(0, -1)));
-  return text === bytes(wanted);
-}
-
-/** `*` means that the value is there and not empty. */
-function filled(wanted: string, text: string): boolean {
-  return wanted === '*' ? text !== '' : present(wanted, text);
-}
-
-function bytes(text: string): string {
-  if (IS_ASCII.test(text)) return text;
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
-
-function withoutRootDot(host: string): string {
-  const isPrefix = host.endsWith('*') && !host.startsWith('*');
-  if (isPrefix || host === '*' || host === '*.' || host === '.') return host;
-  if (host.endsWith('.')) return host.slice(0, -1);
-  const colon = host.lastIndexOf(':');
-  const isPort = colon > 0 && [...host.slice(colon + 1)].every((digit) => digit >= '0' && digit <= '9');
-  return isPort && host[colon - 1] === '.' ? host.slice(0, colon - 1) + host.slice(colon) : host;
-}
-
-function inBlock(value: string, address: string): boolean {
-  const block = parseCidr(value);
-  const parsed = parseIp(address);
-  return block !== null && parsed !== null && cidrContains(block, parsed);
-}
-
-/** `*` any run, `ONE` any one character. */
-function globMatches(glob: string, text: string): boolean {
-  let reached = new Set([0]);
-  const spread = (at: ReadonlySet<number>): Set<number> => {
-    const all = new Set(at);
-    for (const position of all) if (glob[position] === '*') all.add(position + 1);
-    return all;
-  };
-  reached = spread(reached);
-  for (const character of text) {
-    const next = new Set<number>();
-    for (const position of reached) {
-      if (glob[position] === '*') next.add(position);
-      else if (glob[position] === ONE || glob[position] === character) next.add(position + 1);
-    }
-    reached = spread(next);
-  }
-  return reached.has(glob.length);
-}
-
-function matchesPath(wanted: string, path: string): boolean {
-  if (!wanted.includes('{*}') && !wanted.includes('{**}')) return filled(wanted, path);
-  return matchesSegments(bytes(wanted).split('/'), path.split('/'));
-}
-
-/** Segment by segment; `{**}` takes one or more, which may be empty, `{*}` one that is not. */
-function matchesSegments(wanted: readonly string[], segments: readonly string[]): boolean {
-  const [first, ...rest] = wanted;
-  const [segment, ...others] = segments;
-  if (first === undefined || segment === undefined) return first === segment;
-  if (first === '{**}') {
-    return matchesWildcard(segment) && (matchesSegments(rest, others) || matchesSegments(wanted, others));
-  }
-  const isMatch = first === '{*}' ? segment !== '' && matchesWildcard(segment) : first === segment;
-  return isMatch && matchesSegments(rest, others);
-}
-
-function matchesWildcard(segment: string): boolean {
-  return /^[a-zA-Z0-9\-._~%!$&'()+,;:@]*$/.test(segment);
-}
-
-function claimTexts(token: Token, path: readonly string[]): readonly string[] {
-  const named: Readonly<Record<string, unknown>> = {
-    ...token.claims,
-    iss: token.issuer,
-    sub: token.subject,
-    aud: token.audiences,
-  };
-  let value: unknown = token.presenter === null ? named : { ...named, azp: token.presenter };
-  for (const name of path) {
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    const entry = isObject ? Object.entries(value as object).find(([key]) => key === name) : undefined;
-    value = entry?.[1];
-  }
-  if (typeof value === 'string') {
-    const isWordList = path.length === 1 && (path[0] === 'scope' || path[0] === 'permission');
-    return isWordList ? value.split(' ').filter(Boolean) : [value];
-  }
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
-}
-
-/** In a glob: any one character. It stands in no name. */
-const ONE = '\u0000';
-const SOME = `${ONE}*`;
-const IS_ASCII = /^[\0-\x7f]*$/;
