@@ -41,7 +41,6 @@ async function run(argv: readonly string[], log: Log): Promise<void> {
   if (!(await selfTestTap())) log.warn('the socket tap does not work on this Node; reading by events, at a higher cost');
   const sidecar = new Sidecar(config, log);
   sidecar.usePolicy(answer);
-  await sidecar.serveStatus();
   const stop = endsBySignal(sidecar, log);
   // Until there is something to read again it must not end us.
   let reload = (): void => {};
@@ -49,6 +48,7 @@ async function run(argv: readonly string[], log: Log): Promise<void> {
     sidecar.reopenLogs();
     reload();
   });
+  await sidecar.serveStatus();
   const identity = await Promise.race([openIdentity(config, sidecar, log), stop]);
   if (identity === undefined) process.exit(0);
   await sidecar.useIdentity(identity.snapshot);
