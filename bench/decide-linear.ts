@@ -71,7 +71,7 @@ function sourceTest(source: Source): Test {
 function pathTest(pattern: string): Test {
   if (!pattern.includes('{')) return textTest(pattern, (input) => input.request?.path ?? '');
   // Names of the benchmark hold nothing that a regular expression would read otherwise.
-  const source = pattern.replace('{**}', "[a-zA-Z0-9-._~%!$&'()+,;:@/]*").replace('{*}', "[a-zA-Z0-9-._~%!$&'()+,;:@]+");
+  const source = pattern.replace('{**}', "[a-zA-Z0-9-._~%!$&'()*+,;=:@/]*").replace('{*}', "[a-zA-Z0-9-._~%!$&'()*+,;=:@]+");
   const expression = new RegExp(`^${source}$`);
   return ({ request }) => expression.test(request?.path ?? '');
 }

@@ -77,7 +77,7 @@ function matchesSegments(wanted: readonly string[], segments: readonly string[])
 }
 
 function matchesWildcard(segment: string): boolean {
-  return /^[a-zA-Z0-9\-._~%!$&'()+,;:@]*$/.test(segment);
+  return /^[a-zA-Z0-9\-._~%!$&'()*+,;=:@]*$/.test(segment);
 }
 
 export function claimTexts(token: Token, path: readonly string[]): readonly string[] {

@@ -360,7 +360,7 @@ const OPERATION_KEYS: Readonly<Record<string, string>> = {
 const EMPTY_RULE: Rule = { name: '', from: [], to: [], when: [], position: { file: '', line: 0, column: 0 } };
 const NAMES = ['default', 'web', 'x'];
 const WORDS = ['', 'x', 'a-b', 'a/b'];
-const SEGMENTS = ['a', '17', 'a.b', 'a=b', '', 'a%2Fb', 'x*', 'é', 'a;b'];
+const SEGMENTS = ['a', '17', 'a.b', 'a=b', '', 'a%2Fb', 'x*', 'é', 'a;b', 'a|b'];
 const RESTS = ['', 'a', 'a/b', 'a//b', 'a/', 'a/b=c', 'é/x'];
 const ADDRESSES = ['10.0.0.1', '127.0.0.1', '::1', '2001:db8::1', '', '::ffff:10.0.0.1'];
 

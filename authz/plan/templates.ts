@@ -1,6 +1,7 @@
 /**
  * Path templates as one automaton over segments. `{*}` is one segment of at least one `pchar`, `{**}` any run of segments of
- * `pchar`, at least one, possibly empty (Envoy's uri_template: letters, digits and -._~%!$&'()+,;:@, so neither "=" nor "*").
+ * `pchar`, at least one, possibly empty (RFC 3986, as Envoy 1.40 reads it; older ones
+ * left out "=" and "*", so that a denied template could be passed by).
  */
 import { StateNumbers, sortedUnique, splitByBudget } from './automaton.ts';
 
@@ -115,7 +116,7 @@ function isWildcardSegment(segment: string): boolean {
 }
 
 const WILDCARD_BYTES = new Uint8Array(256);
-for (const byte of Buffer.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()+,;:@", 'latin1')) {
+for (const byte of Buffer.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:@", 'latin1')) {
   WILDCARD_BYTES[byte] = 1;
 }
 

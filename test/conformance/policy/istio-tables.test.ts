@@ -109,7 +109,8 @@ describe.skipIf(vectors === null)("Envoy's uri_template", () => {
       expect(template).toBe('/**.mpd');
       return;
     }
-    const regex = new RegExp(`^${expression.replaceAll('?P<', '?<')}$`);
+    // The table is of an Envoy whose wildcards left out "=" and "*"; 1.40 takes them (envoy-paths.test.ts).
+    const regex = new RegExp(`^${expression.replaceAll('?P<', '?<').replaceAll(',;:@', ',;:@=*')}$`);
     for (const path of [
       '/abc',
       '/abc/',

@@ -72,7 +72,7 @@ export const MUTANTS: readonly Mutant[] = [
   at('plan/dimensions.ts', 'low <= last.high + 1', 'low <= last.high + 2'),
   at('plan/templates.ts', "if (kind === 'valid' && node.one !== null)", "if (kind !== 'empty' && node.one !== null)"),
   at('plan/templates.ts', 'if (node.isRest) reached.push(indices[index] ?? 0);', ''),
-  at('plan/templates.ts', "0123456789-._~%!$&'()+,;:@", "0123456789-._~%!$&'()+,;:@="),
+  at('plan/templates.ts', "0123456789-._~%!$&'()*+,;=:@", "0123456789-._~%!$&'()*+,;=:@|"),
   at('plan/globs.ts', "if (step === 'some') moved.push(position + 1);", ''),
   at('plan/plan.ts', 'check.isNegated', 'false'),
   at('plan/plan.ts', 'clause.checks.filter((check) => check !== access)', '[]'),
