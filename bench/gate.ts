@@ -3,7 +3,7 @@
  * refuse a path that no rule allows (where it has rules), hand the app the caller's identity and address, and drop the caller's
  * own copy of the identity header. Afterwards its access log must hold JSON lines. Whoever fails is not measured.
  */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { request, type RequestOptions } from 'node:https';
 import { PosternError } from '#base/error.ts';
 import type { Certificates, Holder } from './certificates.ts';
@@ -33,14 +33,17 @@ export async function passGate(port: number, certificates: Certificates, hasRule
   expect('a path that no rule allows is refused', denied.status === 403, `status ${denied.status}`);
 }
 
-/** @throws when the log's beginning holds no JSON object that names a caller (beside lines about refused handshakes) */
+/**
+ * @throws when the log's end holds no JSON object that names a caller. The end, because HAProxy does not append: once its log has
+ *         been truncated it begins with a hole.
+ */
 export function checkAccessLog(file: string): void {
   const bytes = Buffer.alloc(16_384);
   const descriptor = openSync(file, 'r');
-  const length = readSync(descriptor, bytes, 0, bytes.length, 0);
+  const length = readSync(descriptor, bytes, 0, bytes.length, Math.max(0, fstatSync(descriptor).size - bytes.length));
   closeSync(descriptor);
   const lines = bytes.toString('utf8', 0, length).split('\n').slice(0, -1);
-  expect('the access log holds JSON with the caller', lines.some(namesCaller), lines[0] ?? 'nothing');
+  expect('the access log holds JSON with the caller', lines.some(namesCaller), lines.at(-1) ?? 'nothing');
 }
 
 function namesCaller(line: string): boolean {
