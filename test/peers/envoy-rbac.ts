@@ -229,6 +229,7 @@ function connectionManager(chain: FilterChain, signer: TokenSigner): object {
     local_jwks: { inline_string: signer.jwks },
     forward: true,
     payload_in_metadata: 'payload',
+    normalize_payload_in_metadata: { space_delimited_claims: ['permission', 'scope'] },
     from_headers: [{ name: 'x-oracle-token' }],
   };
   const authn = {

@@ -4,20 +4,20 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import type { AuthzInput, ConnectionAttributes } from '#authz/engine/input.ts';
+import type { ConnectionAttributes } from '#authz/engine/input.ts';
 import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { SampleMaker, seededRandom } from '#authz/engine/samples.ts';
 import { decideOnce, differenceOf } from '#authz/engine/self-test.ts';
 import { compilePolicies, policiesOf } from '#authz/plan/compile.ts';
 import type { Operation, Rule, Source, WorkloadPolicies } from '#authz/policy/model.ts';
-import { canonicalPath } from '#proxy/http/path.ts';
-import { EnvoyOracle, attributesOf } from '#test/peers/envoy-rbac.ts';
+import { EnvoyOracle } from '#test/peers/envoy-rbac.ts';
 import type { OracleRequest } from '#test/peers/envoy-rbac.ts';
 import { peer } from '#test/support/peers.ts';
 import { vectorsDir } from '#test/support/vectors.ts';
 
-import { GOLDEN_WORKLOAD, METHODS, readGoldens } from './goldens.ts';
+import { askableConnection, askableRequest, inputOf } from './askable.ts';
+import { GOLDEN_WORKLOAD, readGoldens } from './goldens.ts';
 import type { Golden } from './goldens.ts';
 
 const SEED = Number(process.env['POSTERN_SEED'] ?? Date.now() % 1_000_000_000);
@@ -117,7 +117,7 @@ class Judge {
     };
     for (const { connection, requests } of asked) take(connection, requests[0] ?? null, false);
     for (let tries = 0; left > 0 && tries < MAX_TRIES; tries++) {
-      const connection = askable(this.#maker.next().connection);
+      const connection = askableConnection(this.#maker.next().connection);
       if (connection === null) continue;
       const isPicky = tries < MAX_TRIES / 2;
       if (this.#golden.isTcp) {
@@ -126,7 +126,7 @@ class Judge {
       }
       const requests: OracleRequest[] = [];
       for (let index = 0; index < GROUP && left > 0; index++) {
-        const request = this.#request(this.#maker.next());
+        const request = askableRequest(this.#maker.next());
         if (request !== null && take(connection, request, isPicky)) requests.push(request);
       }
       if (requests.length > 0) asked.push({ connection, requests });
@@ -141,8 +141,8 @@ class Judge {
     for (const { without } of fieldPaths(this.#set)) {
       for (let tries = 0; tries < MAX_TRIES / 4; tries++) {
         const made = this.#maker.next();
-        const connection = askable(made.connection);
-        const request = this.#golden.isTcp ? null : this.#request(made);
+        const connection = askableConnection(made.connection);
+        const request = this.#golden.isTcp ? null : askableRequest(made);
         if (connection === null || (request === null && !this.#golden.isTcp)) continue;
         const input = inputOf(connection, request);
         const effect = (set: WorkloadPolicies): string => interpret(set, input, { revision: '', whenNoneSelects: 'deny' }).effect;
@@ -182,36 +182,6 @@ class Judge {
       .filter(({ without }) => effects(without) === before)
       .map(({ path }) => path);
   }
-
-  #request(input: AuthzInput): OracleRequest | null {
-    const { request } = input;
-    if (request === null) return null;
-    const rawPath = request.path;
-    if (!rawPath.startsWith('/') || canonicalPath(rawPath, 'base') === null || /[^\x21-\x7e]|#|\?/.test(rawPath)) return null;
-    if (
-      !METHODS.includes(request.method) ||
-      !/^[a-z0-9._-]+(?::[0-9]+)?$/.test(request.authority) ||
-      request.authority.endsWith('.')
-    )
-      return null;
-    const headers = HEADERS.flatMap((name) => request.fields.values(name).map((value) => [name, value] as const));
-    if (headers.some(([, value]) => /[^\x20-\x7e]|^ | $/.test(value))) return null;
-    return { method: request.method, host: request.authority, rawPath, headers, token: request.tokens[0] ?? null };
-  }
-}
-
-/** With an address that a socket can have, or null. */
-function askable(connection: ConnectionAttributes): ConnectionAttributes | null {
-  const { destinationIp, remoteIp, sni } = connection;
-  const sourceIp = connection.sourceIp.startsWith('127.') ? connection.sourceIp : '127.0.0.1';
-  if (!IPV4.test(destinationIp) || !IPV4.test(remoteIp) || (sni !== null && !/^[a-z0-9.-]+$/i.test(sni))) return null;
-  if (connection.principal !== null && /[^\x21-\x7e]/.test(connection.principal)) return null;
-  return { ...connection, sourceIp, tls: connection.principal !== null || sni !== null };
-}
-
-function inputOf(connection: ConnectionAttributes, request: OracleRequest | null): AuthzInput {
-  if (request === null) return { connection, request: null };
-  return { connection, request: attributesOf(request, canonicalPath(request.rawPath, 'base') ?? '') };
 }
 
 /** The set with each field of each source, operation and condition taken away in turn. */
@@ -266,7 +236,5 @@ const INERT: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-const HEADERS = ['x-header', 'x-abc'];
-const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 const GROUP = 12;
 const MAX_TRIES = 20_000;
