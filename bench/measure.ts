@@ -259,11 +259,11 @@ function inspectLog(one: Contestant, outcome: Outcome): void {
   }
 }
 
-/** Each entrant alone and fresh in each round: memory that traffic has grown does not shrink again. */
+/** Each entrant alone and fresh in each round, which are half as many: memory that traffic has grown does not shrink again. */
 async function measureMemory(bench: Bench, entrants: readonly Entrant[], scenario: Scenario): Promise<Outcome> {
   bench.say(`${scenario.name}: ${scenario.what}`);
   const outcome: Outcome = { scenario, rows: new Map(), memory: new Map(), faults: new Map() };
-  for (let round = 0; round < Math.min(bench.options.rounds, MEMORY_ROUNDS); round++) {
+  for (let round = 0; round < Math.ceil(bench.options.rounds / 2); round++) {
     for (const entrant of entrants) {
       const name = entrantName(entrant);
       if (outcome.faults.has(name)) continue;
@@ -339,6 +339,5 @@ const RATE = 500;
 /** Buffered logs have been written by then, at the load of a warm-up. */
 const LOG_FLUSH_MS = 250;
 const LOG_BYTES = 100 * 2 ** 20;
-const MEMORY_ROUNDS = 3;
 const FIRST_CONNECTIONS = 100;
 const HELPERS_END_MS = 20_000;

@@ -61,6 +61,7 @@ export const SETUPS: readonly Setup[] = [
       scenario('handshake', 'full TLS 1.3 mTLS handshake and one request per connection, 8 at a time', {
         measure: 'handshakes',
         connections: 8,
+        isQuick: false,
         share: 0.5,
       }),
     ],
