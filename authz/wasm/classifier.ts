@@ -23,7 +23,6 @@ import {
   load,
   loadByte,
   loop,
-  multiply,
   set,
   shiftRight,
   store,
@@ -92,17 +91,16 @@ const findText: FunctionSource = {
   isExported: false,
   parameters: ['table', 'mask', 'hash', 'text', 'length'],
   hasResult: true,
-  locals: ['probe', 'entry', 'found'],
+  locals: ['probe', 'record'],
   body: [
     set('probe', xor('hash', shiftRight('hash', HASH_FOLD))),
     loop(
       'next',
-      set('entry', add('table', multiply(and('probe', 'mask'), TEXT.bytes))),
-      set('found', load('entry', TEXT.classNumber)),
-      when(isZero('found'), [giveBack(0)]),
-      when(equal(load('entry', TEXT.hash), 'hash'), [
-        when(equal(load('entry', TEXT.length), 'length'), [
-          when(call('sameBytes', 'text', load('entry', TEXT.address), 'length'), [giveBack('found')]),
+      set('record', load(word('table', and('probe', 'mask')))),
+      when(isZero('record'), [giveBack(0)]),
+      when(equal(load('record', TEXT.hash), 'hash'), [
+        when(equal(load('record', TEXT.length), 'length'), [
+          when(call('sameBytes', 'text', add('record', TEXT.text), 'length'), [giveBack(load('record', TEXT.classNumber))]),
         ]),
       ]),
       bump('probe', 1),

@@ -170,17 +170,23 @@ function writeEnds(memory: Memory, texts: readonly string[]): number {
 
 function writeTextTable(memory: Memory, entries: readonly { hash: number; text: string }[]): { address: number; mask: number } {
   const size = tableSize(entries.length);
-  const address = memory.reserve(size * TEXT.bytes, 4);
+  const address = memory.reserve(4 * size, 4);
   for (const [index, { hash, text }] of entries.entries()) {
-    let probe = hash ^ (hash >>> HASH_FOLD);
-    while (memory.word(address + (probe & (size - 1)) * TEXT.bytes + TEXT.classNumber) !== 0) probe++;
-    const entry = address + (probe & (size - 1)) * TEXT.bytes;
-    memory.setWord(entry + TEXT.hash, hash);
-    memory.setWord(entry + TEXT.address, memory.addText(text));
-    memory.setWord(entry + TEXT.length, text.length);
-    memory.setWord(entry + TEXT.classNumber, index + 1);
+    const record = memory.reserve(TEXT.text + text.length, 4);
+    memory.setWord(record + TEXT.hash, hash);
+    memory.setWord(record + TEXT.length, text.length);
+    memory.setWord(record + TEXT.classNumber, index + 1);
+    memory.setText(record + TEXT.text, text);
+    enter(memory, address, size, hash, record);
   }
   return { address, mask: size - 1 };
+}
+
+/** Puts a record into the first free place from where its hash points. */
+function enter(memory: Memory, table: number, size: number, hash: number, record: number): void {
+  let probe = hash ^ (hash >>> HASH_FOLD);
+  while (memory.word(table + 4 * (probe & (size - 1))) !== 0) probe++;
+  memory.setWord(table + 4 * (probe & (size - 1)), record);
 }
 
 function writeGlob(memory: Memory, at: number, cell: number, automaton: GlobAutomaton, classOfState: readonly number[]): void {
@@ -203,18 +209,16 @@ function writeTemplate(
 ): void {
   const moves = automaton.states.flatMap(({ literals }, state) => [...literals].map(([text, next]) => ({ state, text, next })));
   const size = tableSize(moves.length);
-  const table = memory.reserve(size * MOVE.bytes, 4);
+  const table = memory.reserve(4 * size, 4);
   for (const { state, text, next } of moves) {
     const hash = hashOf(text);
-    const mixed = Math.imul(state, MOVE_HASH.factor) ^ hash;
-    let probe = mixed ^ (mixed >>> MOVE_HASH.fold);
-    while (memory.word(table + (probe & (size - 1)) * MOVE.bytes + MOVE.address) !== 0) probe++;
-    const entry = table + (probe & (size - 1)) * MOVE.bytes;
-    memory.setWord(entry + MOVE.hash, hash);
-    memory.setWord(entry + MOVE.state, state);
-    memory.setWord(entry + MOVE.address, memory.addText(text));
-    memory.setWord(entry + MOVE.length, text.length);
-    memory.setWord(entry + MOVE.next, next);
+    const record = memory.reserve(MOVE.text + text.length, 4);
+    memory.setWord(record + MOVE.hash, hash);
+    memory.setWord(record + MOVE.state, state);
+    memory.setWord(record + MOVE.length, text.length);
+    memory.setWord(record + MOVE.next, next);
+    memory.setText(record + MOVE.text, text);
+    enter(memory, table, size, Math.imul(state, MOVE_HASH.factor) ^ hash, record);
   }
   const states = memory.reserve(automaton.states.length * TEMPLATE_STATE.bytes, 4);
   for (const [index, { valid, invalid, empty }] of automaton.states.entries()) {
@@ -338,10 +342,10 @@ function longestOf(texts: readonly string[]): number {
   return longest;
 }
 
-/** A power of two, at least twice the entries, so that every probing ends at a free one. */
+/** A power of two, at least four times the entries: probing always ends, and mostly at once. */
 function tableSize(entries: number): number {
   let size = 2;
-  while (size < 2 * entries) size *= 2;
+  while (size < 4 * entries) size *= 2;
   return size;
 }
 

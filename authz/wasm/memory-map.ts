@@ -21,8 +21,11 @@ export const HASH_FACTOR = 0x01000193;
 /** Where in a table a hash starts probing: h ^ (h >>> HASH_FOLD), masked. */
 export const HASH_FOLD = 15;
 
-/** Entry of a text table; a class of 0 marks a free one, and a table is at most half full. */
-export const TEXT = { hash: 0, address: 4, length: 8, classNumber: 12, bytes: 16 } as const;
+/**
+ * A table is addresses of records, 0 for a free place, at most a quarter of them taken, so that what is not there is mostly found
+ * out without a look at a record. A record of a text ends with its bytes: one cache line answers.
+ */
+export const TEXT = { hash: 0, length: 4, classNumber: 8, text: 12 } as const;
 
 /** Descriptor of a slot. A cell's address has bit 0 set when it is a list. */
 export const SLOT = {
@@ -57,10 +60,10 @@ export const GLOB = { cell: 0, start: 4, byteClasses: 8, classCount: 12, next: 1
 /** Descriptor of a template automaton; states and transitions below. */
 export const TEMPLATE = { cell: 0, start: 4, moves: 8, moveMask: 12, states: 16, bytes: 20 } as const;
 export const TEMPLATE_STATE = { valid: 0, invalid: 4, empty: 8, classNumber: 12, bytes: 16 } as const;
-/** Entry of the transitions by literal segment; an address of 0 marks a free one. */
-export const MOVE = { hash: 0, state: 4, address: 8, length: 12, next: 16, bytes: 20 } as const;
+/** Record of a transition by literal segment, in a table like those of texts. */
+export const MOVE = { hash: 0, state: 4, length: 8, next: 12, text: 16 } as const;
 /** Where probing starts: (state * FACTOR) ^ hash, folded. */
-export const MOVE_HASH = { factor: 0x9e3779b1 | 0, fold: 15 } as const;
+export const MOVE_HASH = { factor: 0x9e3779b1 | 0, fold: HASH_FOLD } as const;
 
 /** A program: address of the index of DENY, of that of ALLOW, and whether there is any ALLOW policy. */
 export const PROGRAM = { deny: 0, allow: 4, hasAllow: 8, bytes: 12 } as const;

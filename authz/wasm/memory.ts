@@ -7,7 +7,6 @@ export class Memory {
   #bytes = new Uint8Array(65_536);
   #view = new DataView(this.#bytes.buffer);
   #end = FIRST_FREE;
-  readonly #texts = new Map<string, number>();
 
   reserve(bytes: number, alignment: 1 | 4): number {
     const at = alignment === 4 ? (this.#end + 3) & ~3 : this.#end;
@@ -50,13 +49,8 @@ export class Memory {
     return at;
   }
 
-  addText(text: string): number {
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    const at = this.reserve(text.length, 1);
+  setText(at: number, text: string): void {
     this.#bytes.set(Buffer.from(text, 'latin1'), at);
-    this.#texts.set(text, at);
-    return at;
   }
 
   done(): Uint8Array {

@@ -88,7 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
   at('wasm/classifier.ts', "set('at', subtract('at', 1)),", "set('at', subtract('at', 0)),"),
   at('wasm/classifier.ts', "add(differ('length', 0), 1)", "add(differ('length', 0), 0)"),
   at('wasm/automata.ts', "set('valid', and('valid', loadByte('byte', WILDCARD_TABLE))),", ''),
-  at('wasm/automata.ts', "branchIf('next', differ(load('entry', MOVE.state), 'state')),", ''),
+  at('wasm/automata.ts', "branchIf('next', differ(load('record', MOVE.state), 'state')),", ''),
   at('wasm/evaluator.ts', "when(atLeast('answer', 'best'), [giveBack('best')]),", ''),
   at('wasm/evaluator.ts', 'when(isZero(load(program, PROGRAM.hasAllow)), [giveBack(EFFECT.allow)]),', ''),
   // Engine.
