@@ -92,3 +92,30 @@ test('a callback may remove a deadline that is due in the same tick', () => {
   runUntil(1_000);
   expect(victim.fired.length).toBeLessThanOrEqual(1);
 });
+
+test('tick() fires nothing at once after a stall of the process: what came in meanwhile may move the deadline', () => {
+  const { time, wheel, probe } = wheelAt(0);
+  const moved = probe();
+  const due = probe();
+  wheel.arm(moved, 1_000);
+  wheel.arm(due, 1_000);
+  time.ms = 5_000;
+  wheel.tick();
+  expect([moved.fired, due.fired]).toEqual([[], []]);
+  // What is read now counts from now.
+  wheel.arm(moved, 1_000);
+  time.ms = 5_100;
+  wheel.tick();
+  expect([moved.fired, due.fired]).toEqual([[], [5_100]]);
+  for (time.ms = 5_200; time.ms <= 6_400; time.ms += 100) wheel.tick();
+  expect(moved.fired).toHaveLength(1);
+  expect(moved.fired[0]).toBeGreaterThanOrEqual(6_000);
+});
+
+test('tick() forgives one stall only: where every tick is late, deadlines still come', () => {
+  const { time, wheel, probe } = wheelAt(0);
+  const entry = probe();
+  wheel.arm(entry, 1_000);
+  for (time.ms = 2_000; time.ms <= 10_000; time.ms += 2_000) wheel.tick();
+  expect(entry.fired).toEqual([4_000]);
+});

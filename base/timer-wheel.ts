@@ -26,6 +26,8 @@ export class TimerWheel {
   readonly #buckets: (Deadline | null)[] = Array.from({ length: SLOTS }, () => null);
   #cursor = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** The last tick found a stall and fired nothing. */
+  #isForgiven = false;
 
   constructor(tickMs: number, monotonicMs: () => number) {
     this.#tickMs = tickMs;
@@ -36,7 +38,7 @@ export class TimerWheel {
 
   /** Starts ticking. The timer alone keeps no process alive. */
   start(): void {
-    this.#timer ??= setInterval(() => this.advance(), this.#tickMs).unref();
+    this.#timer ??= setInterval(() => this.tick(), this.#tickMs).unref();
   }
 
   stop(): void {
@@ -64,6 +66,22 @@ export class TimerWheel {
   remove(entry: Deadline): void {
     entry.dueMs = 0;
     if (entry.bucket !== -1) this.#unlink(entry);
+  }
+
+  /**
+   * One tick of the timer. Where this process itself had stopped (a busy machine, a stopped container) nothing fires before what came in
+   * meanwhile has been read: it was not the peers who were late.
+   */
+  tick(): void {
+    const nowMs = this.#monotonicMs();
+    const hasStalled = nowMs - this.nowMs > STALL_TICKS * this.#tickMs;
+    if (hasStalled && !this.#isForgiven) {
+      this.#isForgiven = true;
+      this.nowMs = nowMs;
+      return;
+    }
+    this.#isForgiven = false;
+    this.advance();
   }
 
   /** Visits every bucket that time has passed and fires what is due. Called by the timer, and by tests. */
@@ -132,3 +150,5 @@ export class TimerWheel {
 }
 
 const SLOTS = 512;
+/** Ticks that a tick may come late before that counts as a stall. */
+const STALL_TICKS = 3;

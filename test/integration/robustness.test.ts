@@ -395,6 +395,35 @@ async function slowConnections(sidecar: Sidecar, count: number): Promise<SlowCon
   return made;
 }
 
+test('a stall of the sidecar itself is not held against its peers', async () => {
+  const { sidecar, upstream, tls } = await pair(
+    { onRequest: (connection) => void setTimeout(() => connection.write(ok('in time')), 200) },
+    { head: '1s', bodyIdle: '1s', response: '1s', idle: '1s' },
+  );
+  const clients = await Promise.all(Array.from({ length: 9 }, tls));
+  await Promise.all(clients.map((client) => client.ask(GET)));
+  const [waiting, sending] = [clients.slice(0, 3), clients.slice(3, 6)];
+  for (const client of waiting) client.write(GET);
+  for (const client of sending) client.write('POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab');
+  for (const client of clients.slice(6)) client.write('GET /x HTTP/1.1\r\nHost: a\r\nX: ');
+  await eventually(
+    'the requests',
+    () => upstream.requests.length >= 12 && upstream.open.filter(({ reader }) => reader.isWithin).length === 3,
+  );
+  sidecar.process.signal('SIGSTOP');
+  // All of them do in time what they have to.
+  await sleep(300);
+  for (const client of sending) client.write('cd');
+  for (const client of clients.slice(6)) client.write('y\r\n\r\n');
+  await sleep(2_200);
+  sidecar.process.signal('SIGCONT');
+  const responses = await Promise.all(clients.map((client) => client.response()));
+  expect(responses.map((response) => [statusOf(response), response.body.toString()])).toEqual(
+    clients.map(() => [200, 'in time']),
+  );
+  for (const client of clients) await client[Symbol.asyncDispose]();
+});
+
 test('connections that break off at any point harm nobody else', async () => {
   const random = new Random(7);
   const { sidecar, upstream, tls, plain } = await pair(
