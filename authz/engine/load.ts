@@ -361,6 +361,6 @@ const AZP = ['azp'];
 const NO_CELLS = new Int32Array(0);
 // Bounds of what is remembered of what peers send.
 const MAX_METHODS = 64;
-const MAX_AUTHORITIES = 1024;
+const MAX_AUTHORITIES = 2048;
 const MAX_INTERNED_LENGTH = 256;
 const MAX_TOKENS = 16;
