@@ -92,7 +92,7 @@ function targetFault(byte: number): number {
  * The method as text, '' when it is not one of `METHODS`. The common ones are told apart by length and one byte, then compared in
  * full.
  */
-function methodText(bytes: Buffer, start: number, end: number): string {
+export function methodText(bytes: Buffer, start: number, end: number): string {
   let common = '';
   switch (end - start) {
     case 3:

@@ -59,6 +59,7 @@ export const H2_FAULTS = {
   stream_window_overflow: stream(ERROR_CODE.flowControlError),
   stream_window_increment: stream(ERROR_CODE.protocolError),
   stream_window_overdrawn: stream(ERROR_CODE.flowControlError),
+  stream_stalled: stream(ERROR_CODE.cancel),
   stream_idle_timeout: stream(ERROR_CODE.cancel),
   // Malformed messages, section 8.1.1.
   field_name: stream(ERROR_CODE.protocolError),

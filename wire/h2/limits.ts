@@ -49,6 +49,8 @@ export interface H2Limits extends FieldLimits {
   readonly headerBlockMs: number;
   /** From our PING to its answer. `ping_timeout` */
   readonly pingMs: number;
+  /** A stream that has something to send and whose peer opens no window; 0 for no such limit. `stream_stalled` */
+  readonly streamStallMs: number;
   /** A stream on which nothing moves in either direction; 0 for no such limit. `stream_idle_timeout` */
   readonly streamIdleMs: number;
 }
@@ -61,7 +63,8 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   continuationFrames: 16,
   streamWindowBytes: 262_144,
   sessionWindowBytes: 1_048_576,
-  queuedBytes: 1_048_576,
+  // One read of 64 KiB for each of 100 streams, which is what may come before an upstream stops, and frames beside it.
+  queuedBytes: 8_388_608,
   windowMs: 10_000,
   peerResets: 100,
   streamFaults: 100,
@@ -75,7 +78,8 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   settingsMs: 10_000,
   headerBlockMs: 10_000,
   pingMs: 10_000,
-  streamIdleMs: 60_000,
+  streamStallMs: 60_000,
+  streamIdleMs: 0,
 };
 
 /** The same limits, none above what the decoder has room for. */

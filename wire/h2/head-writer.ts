@@ -1,0 +1,221 @@
+/**
+ * Heads become header blocks (RFC 9113, section 8): pseudo-headers first, names in lower case, and none of the fields that speak
+ * of a connection. Heads that come again are copied from a memo, by their bytes, what of them is dropped, and the table's version.
+ *
+ * Hot path.
+ */
+import type { Trailers } from '../h1/chunked.ts';
+import { equalsName, fieldId, nameBytes } from '../h1/field-names.ts';
+import { FIELD, FRAMING, type FieldTable, type MessageHead, type RequestHead, type ResponseHead } from '../h1/head.ts';
+import { writeText } from '../h1/serialise.ts';
+import { HpackEncoder } from './hpack/encoder.ts';
+
+/**
+ * Writes the blocks of one connection. Begin a block with `begin`, add the parts of a head in their order, then have it sent before
+ * anything else is written: blocks count in the order in which they were encoded.
+ */
+export class HeadWriter {
+  readonly encoder = new HpackEncoder();
+  readonly #slots: (Kept | null)[] = [];
+  readonly #hashes = new Int32Array(SLOTS);
+
+  begin(): void {
+    this.encoder.begin();
+  }
+
+  /**
+   * Adds a request's pseudo-headers and fields, and Content-Length as its framing says. `:authority` is the head's Host.
+   *
+   * @param target    what to write instead of the head's own target, '' to keep it
+   * @param protocol  for extended CONNECT (RFC 8441), else ''
+   */
+  request(head: RequestHead, target: string, scheme: 'http' | 'https', protocol: string): void {
+    const mayRepeat = target === '' && protocol === '';
+    if (mayRepeat && this.#repeat(head, scheme.length)) return;
+    const { bytes, fields, hostIndex } = head;
+    const start = this.encoder.end;
+    const isConnect = head.method === 'CONNECT';
+    if (protocol !== '') this.text(':method', 'CONNECT');
+    else if (head.method === 'GET') this.encoder.indexed(METHOD_GET);
+    else if (head.method === 'POST') this.encoder.indexed(METHOD_POST);
+    else this.text(':method', head.method);
+    if (protocol !== '') this.text(':protocol', protocol);
+    if (!isConnect) {
+      this.encoder.indexed(scheme === 'https' ? SCHEME_HTTPS : SCHEME_HTTP);
+      if (target === '') this.#pseudo(PATH, bytes, head.targetStart, head.targetEnd);
+      else this.text(':path', target);
+    }
+    if (hostIndex >= 0) {
+      this.#pseudo(AUTHORITY, bytes, fields.ranges[(hostIndex << 2) + 2] ?? 0, fields.ranges[(hostIndex << 2) + 3] ?? 0);
+    }
+    this.#fields(bytes, fields);
+    this.#length(head);
+    if (mayRepeat) this.#keep(head, scheme.length, start);
+  }
+
+  /** Adds a response's status and fields, and Content-Length as its framing says. */
+  response(head: ResponseHead): void {
+    if (this.#repeat(head, head.framing)) return;
+    const start = this.encoder.end;
+    this.status(head.status);
+    this.#fields(head.bytes, head.fields);
+    this.#length(head);
+    this.#keep(head, head.framing, start);
+  }
+
+  /** Adds `:status`. */
+  status(status: number): void {
+    const index = STATUSES.indexOf(status);
+    if (index >= 0) this.encoder.indexed(STATUS_200 + index);
+    else this.text(':status', String(status));
+  }
+
+  /** Adds the trailers that are not dropped. */
+  trailers({ bytes, fields }: Trailers): void {
+    this.#fields(bytes, fields);
+  }
+
+  /** Adds a field given as text, a name in lower case and a value in Latin-1; pseudo-headers too. */
+  text(name: string, value: string): void {
+    const length = name.length + value.length;
+    const bytes = length <= TEXT.length ? TEXT : Buffer.allocUnsafe(length);
+    const nameEnd = writeText(bytes, 0, name);
+    const end = writeText(bytes, nameEnd, value);
+    this.encoder.field(bytes, 0, nameEnd, nameEnd, end, fieldId(bytes, 0, nameEnd));
+  }
+
+  /** Adds fields given as lines of HTTP/1.1 that we wrote ourselves: `name: value`, each with its line end. */
+  lines(bytes: Buffer, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      const colon = bytes.indexOf(58, at);
+      const lineEnd = bytes.indexOf(13, at);
+      if (colon < 0 || lineEnd < colon || lineEnd >= end) return;
+      this.encoder.field(bytes, at, colon, colon + 2, lineEnd, fieldId(bytes, at, colon));
+      at = lineEnd + 2;
+    }
+  }
+
+  #pseudo(name: Buffer, bytes: Buffer, start: number, end: number): void {
+    // The encoder takes name and value from one run of bytes.
+    const length = name.length + end - start;
+    const run = length <= TEXT.length ? TEXT : Buffer.allocUnsafe(length);
+    name.copy(run, 0);
+    bytes.copy(run, name.length, start, end);
+    this.encoder.field(run, 0, name.length, name.length, length, FIELD.unknown);
+  }
+
+  #fields(bytes: Buffer, { count, dropped, ids, ranges }: FieldTable): void {
+    const { encoder } = this;
+    for (let index = 0; index < count; index++) {
+      if (dropped[index] === 1) continue;
+      const id = ids[index] ?? 0;
+      const entry = index << 2;
+      const valueStart = ranges[entry + 2] ?? 0;
+      const valueEnd = ranges[entry + 3] ?? 0;
+      if (OF_CONNECTION[id] === 1) continue;
+      if (id === FIELD.te && !equalsName(bytes, valueStart, valueEnd, TRAILERS)) continue;
+      encoder.field(bytes, ranges[entry] ?? 0, ranges[entry + 1] ?? 0, valueStart, valueEnd, id);
+    }
+  }
+
+  #length(head: MessageHead): void {
+    if (head.framing !== FRAMING.length) return;
+    const nameEnd = CONTENT_LENGTH.length;
+    CONTENT_LENGTH.copy(TEXT, 0);
+    let value = head.contentLength;
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    for (let at = nameEnd + digits - 1; at >= nameEnd; at--) {
+      TEXT[at] = 48 + (value % 10);
+      value = Math.floor(value / 10);
+    }
+    this.encoder.field(TEXT, 0, nameEnd, nameEnd, nameEnd + digits, FIELD.contentLength);
+  }
+
+  /** Adds what the same head gave before; false when it was not seen, or the table has changed since. */
+  #repeat(head: MessageHead, kind: number): boolean {
+    const { bytes, end, start } = head;
+    this.#hash = 0;
+    if (end - start > MAX_HEAD || this.encoder.end !== 0) return false;
+    let hash = end - start + kind;
+    for (let index = start; index < end; index += STRIDE) hash = Math.imul(hash ^ (bytes[index] ?? 0), 16_777_619);
+    hash ^= hash >>> 15;
+    this.#hash = hash === 0 ? 1 : hash;
+    const kept = this.#slots[hash & (SLOTS - 1)] ?? null;
+    if (kept === null || kept.version !== this.encoder.table.version || !kept.isOf(head, kind)) return false;
+    this.encoder.repeat(kept.block);
+    return true;
+  }
+
+  #hash = 0;
+
+  /** Remembers a block that changed nothing, when its head comes for the second time. */
+  #keep(head: MessageHead, kind: number, start: number): void {
+    const { encoder } = this;
+    if (this.#hash === 0 || start !== 0 || !encoder.isRepeatable) return;
+    const place = this.#hash & (SLOTS - 1);
+    if (this.#hashes[place] !== this.#hash) {
+      this.#hashes[place] = this.#hash;
+      return;
+    }
+    this.#slots[place] = new Kept(head, kind, encoder.table.version, encoder.out, encoder.end);
+  }
+}
+
+class Kept {
+  readonly version: number;
+  readonly block: Buffer;
+  readonly #head: Buffer;
+  readonly #dropped: Uint8Array;
+  readonly #kind: number;
+
+  constructor(head: MessageHead, kind: number, version: number, out: Buffer, end: number) {
+    this.version = version;
+    this.block = Buffer.from(out.subarray(0, end));
+    this.#head = Buffer.from(head.bytes.subarray(head.start, head.end));
+    this.#dropped = head.fields.dropped.slice(0, head.fields.count);
+    this.#kind = kind;
+  }
+
+  isOf(head: MessageHead, kind: number): boolean {
+    const { bytes, end, fields, start } = head;
+    if (kind !== this.#kind || end - start !== this.#head.length || fields.count !== this.#dropped.length) return false;
+    for (let index = 0; index < fields.count; index++) if (fields.dropped[index] !== this.#dropped[index]) return false;
+    return this.#head.compare(bytes, start, end) === 0;
+  }
+}
+
+const SLOTS = 16;
+const STRIDE = 7;
+const MAX_HEAD = 1024;
+
+/** Indexes in the static table. */
+const METHOD_GET = 2;
+const METHOD_POST = 3;
+const SCHEME_HTTP = 6;
+const SCHEME_HTTPS = 7;
+const STATUS_200 = 8;
+const STATUSES = [200, 204, 206, 304, 400, 404, 500];
+
+const PATH = Buffer.from(':path', 'latin1');
+const AUTHORITY = Buffer.from(':authority', 'latin1');
+const CONTENT_LENGTH = Buffer.from('content-length', 'latin1');
+const TRAILERS = nameBytes('trailers');
+
+/** 1 for the fields that never stand in an HTTP/2 message (RFC 9113, section 8.2.2), Host, which is `:authority`, among them. */
+const OF_CONNECTION = new Uint8Array(256);
+for (const id of [
+  FIELD.host,
+  FIELD.connection,
+  FIELD.keepAlive,
+  FIELD.proxyConnection,
+  FIELD.transferEncoding,
+  FIELD.upgrade,
+  FIELD.http2Settings,
+]) {
+  OF_CONNECTION[id] = 1;
+}
+
+/** Fields made of text are put together here; longer ones get memory of their own. */
+const TEXT = Buffer.allocUnsafeSlow(8192);
