@@ -2,10 +2,11 @@
  * The one mutable record of a request: each phase writes down what it found, the report reads it at the end. A connection reuses
  * its exchange from request to request. Hot path.
  */
-import { randomBytes } from 'node:crypto';
 import type { Decision } from '#authz/engine/input.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Failure } from './failure.ts';
+import { PROCESS_TAG } from './process-tag.ts';
+import { LogTail } from './report/access-log.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What the proxy did. */
@@ -13,6 +14,8 @@ export type Verdict = 'forwarded' | 'denied' | 'failed';
 
 export class Exchange {
   readonly connection: Connection;
+  /** The end of this connection's log lines. */
+  readonly logTail = new LogTail();
   /** The snapshot that this request keeps to its end, whatever is swapped meanwhile. */
   snapshot: Snapshot;
 
@@ -113,6 +116,4 @@ export class Exchange {
   }
 }
 
-/** Tells the ids of one process from those of another. */
-const PROCESS_TAG = randomBytes(5).toString('hex');
 const NO_FIELDS: readonly (readonly [string, string])[] = [];

@@ -2,6 +2,7 @@
  * Notices that a policy or the configuration file changed: by the kernel's notice and by looking every few seconds, because
  * notices get lost on some file systems. Files that are swapped by a symbolic link (Kubernetes) are seen through it.
  */
+import { performance } from 'node:perf_hooks';
 import { statSync, watch, readdirSync, type FSWatcher } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 

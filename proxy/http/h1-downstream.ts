@@ -276,7 +276,7 @@ export class H1Downstream extends Deadline implements Reader, Caller {
     this.#isExchangeOpen = true;
     this.#writer.begin();
     const { runtime } = this;
-    this.exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), performance.now());
+    this.exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), runtime.clock.monotonicMs());
   }
 
   /** Answers with a failure and, where the request's framing allows, goes on to the next request. */

@@ -2,12 +2,12 @@
  * Gives a request its id and tells the app who calls. From a trusted forwarder the request's own id, `x-forwarded-for` and
  * `x-forwarded-client-cert` are continued; from anybody else they are ours alone. Hot path.
  */
-import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { RequestHead } from '#wire/h1/head.ts';
 import type { Exchange } from '../exchange.ts';
 import { continuedFields } from './forwarded-fields.ts';
 import { noteFacts } from './head-facts.ts';
+import { newRequestId } from './request-id.ts';
 
 export function identifyRequest(exchange: Exchange, head: RequestHead): void {
   const { connection } = exchange;
@@ -15,7 +15,7 @@ export function identifyRequest(exchange: Exchange, head: RequestHead): void {
   const keepsId = isTrusted || connection.direction === 'outbound';
   noteFacts(head, exchange, keepsId);
   if (exchange.requestId === '') {
-    exchange.requestId = randomUUID();
+    exchange.requestId = newRequestId();
     exchange.addedFields = `x-request-id: ${exchange.requestId}\r\n`;
   }
   if (connection.direction === 'outbound') return;

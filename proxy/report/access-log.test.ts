@@ -5,16 +5,61 @@ import { fakeConnection } from '#test/support/fake-connection.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import { noPolicy } from '../policy-snapshot.ts';
-import { accessLine, refusalLine } from './access-log.ts';
+import { LINE_START_MAX, refusalLine, writeAccessLine } from './access-log.ts';
 import { jsonText } from './json-text.ts';
+import { putNumber, putTimestamp } from './log-bytes.ts';
 import { timestamp } from './timestamp.ts';
 
 const snapshot = { policy: noPolicy(0), identity: null };
 
+/** The line, written behind other bytes as it is in a sink. */
+function lineOf(exchange: Exchange): string {
+  exchange.logTail.update(exchange);
+  const length = LINE_START_MAX + exchange.logTail.bytes.length;
+  const out = Buffer.alloc(length + 7, 0x2e);
+  const end = writeAccessLine(exchange, performance.now(), out, 7);
+  expect(end).toBeLessThanOrEqual(length + 7);
+  return out.toString('utf8', 7, end);
+}
+
+test('writeAccessLine() keeps within its bounds whatever has to be escaped', () => {
+  const exchange = new Exchange(fakeConnection(), snapshot);
+  exchange.begin(snapshot, 1, 1_700_000_000_000, performance.now());
+  for (const key of ['path', 'userAgent', 'requestId', 'traceparent', 'authority', 'forwardedFor'] as const) {
+    exchange[key] = '\u009b'.repeat(10_000);
+  }
+  expect(JSON.parse(lineOf(exchange))).toMatchObject({ path: '\u009b'.repeat(2_048), request_id: '\u009b'.repeat(128) });
+});
+
+test('a tail follows what changes between the requests of a connection', () => {
+  const exchange = new Exchange(fakeConnection(), snapshot);
+  const told = [
+    { method: 'GET', status: 200, failure: null, detail: '' },
+    { method: 'GET', status: 200, failure: null, detail: '' },
+    { method: 'PUT', status: 200, failure: null, detail: '' },
+    { method: 'PUT', status: 404, failure: null, detail: '' },
+    { method: 'PUT', status: 400, failure: 'bad_field', detail: 'underscore' },
+    { method: 'PUT', status: 400, failure: 'bad_field', detail: 'repeated' },
+    { method: 'PUT', status: 404, failure: null, detail: '' },
+  ] as const;
+  for (const [index, facts] of told.entries()) {
+    exchange.begin(snapshot, index, 1_700_000_000_000, performance.now());
+    Object.assign(exchange, facts, { path: `/${index}` });
+    const { method, status, failure, detail } = facts;
+    expect(JSON.parse(lineOf(exchange))).toMatchObject({
+      path: `/${index}`,
+      method,
+      response_code: status,
+      reason: failure,
+      response_code_details: failure === null ? 'via_upstream' : `${failure}[${detail}]`,
+    });
+  }
+});
+
 /** Any text that bytes of a request can become, and more. */
 const anyText = fc.string({ unit: 'binary', maxLength: 60 });
 
-test('accessLine() is one line of JSON that gives back what it was given', () => {
+test('writeAccessLine() is one line of JSON that gives back what it was given', () => {
   fc.assert(
     fc.property(anyText, anyText, anyText, anyText, anyText, (path, agent, id, trace, detail) => {
       const exchange = new Exchange(fakeConnection(), snapshot);
@@ -28,7 +73,7 @@ test('accessLine() is one line of JSON that gives back what it was given', () =>
         detail,
         failure: 'bad_request',
       });
-      const line = accessLine(exchange, performance.now());
+      const line = lineOf(exchange);
       expect(line.indexOf('\n')).toBe(line.length - 1);
       // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
       expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
@@ -44,7 +89,7 @@ test('accessLine() is one line of JSON that gives back what it was given', () =>
   );
 });
 
-test("accessLine() holds Istio's keys and ours", () => {
+test("writeAccessLine() holds Istio's keys and ours", () => {
   const exchange = new Exchange(fakeConnection(), snapshot);
   exchange.begin(snapshot, 7, 1_700_000_000_123, performance.now());
   exchange.decision = snapshot.policy.engine.decide(
@@ -52,7 +97,7 @@ test("accessLine() holds Istio's keys and ours", () => {
     { method: 'GET', authority: 'a', path: '/', fields: { values: () => [] }, tokens: [] },
   );
   exchange.failure = 'policy_unavailable';
-  expect(JSON.parse(accessLine(exchange, performance.now()))).toMatchObject({
+  expect(JSON.parse(lineOf(exchange))).toMatchObject({
     start_time: '2023-11-14T22:13:20.123Z',
     protocol: 'HTTP/1.1',
     response_flags: 'PUN',
@@ -84,10 +129,22 @@ test('jsonText() cuts what is too long and stays JSON', () => {
   );
 });
 
-test('timestamp() is RFC 3339 to the millisecond', () => {
+test('timestamp() and putTimestamp() are RFC 3339 to the millisecond', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 4_102_444_800_000 }), (ms) => {
-      expect(timestamp(ms)).toBe(new Date(ms).toISOString());
+      const wanted = new Date(ms).toISOString();
+      const out = Buffer.alloc(24);
+      expect(timestamp(ms)).toBe(wanted);
+      expect([putTimestamp(out, 0, ms), out.toString()]).toEqual([24, wanted]);
     }),
   );
 });
+
+test.each([0, 7, 9, 10, 35, 36, 99, 100, 4_294_967_295, 4_294_967_296, Number.MAX_SAFE_INTEGER])(
+  'putNumber() writes %d',
+  (value) => {
+    const out = Buffer.alloc(32);
+    expect(out.toString('latin1', 0, putNumber(out, 0, value))).toBe(value.toString());
+    expect(out.toString('latin1', 0, putNumber(out, 0, value, 36))).toBe(value.toString(36));
+  },
+);

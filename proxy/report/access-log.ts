@@ -2,37 +2,99 @@
  * The access log: one JSON object a line with Istio's keys (telemetry_logging.go) and ours behind them. Query, cookies and
  * credentials never stand in it. Hot path.
  */
-import { FAILURES } from '../failure.ts';
+import type { Decision } from '#authz/engine/input.ts';
+import { FAILURES, type Failure } from '../failure.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Connection } from '../listen/connection.ts';
-import type { Failure } from '../failure.ts';
+import { PROCESS_TAG } from '../process-tag.ts';
 import { jsonText, jsonTextOrNull } from './json-text.ts';
+import { fixedBytes, putBytes, putNumber, putText, putTimestamp } from './log-bytes.ts';
 import { timestamp } from './timestamp.ts';
 
-/** The line of a finished exchange. `now` is monotonic milliseconds. */
-export function accessLine(exchange: Exchange, now: number): string {
-  const { decision, failure } = exchange;
+/** Characters of a text that a line shows. */
+const PATH_MAX = 2_048;
+const REQUEST_ID_MAX = 128;
+const TRACE_MAX = 256;
+
+/**
+ * The end of a connection's lines: what mostly stays the same from request to request, as bytes. Made anew when anything in it
+ * has changed.
+ */
+export class LogTail {
+  bytes: Buffer = NO_BYTES;
+  #method = '';
+  #minor = -1;
+  #status = -1;
+  #authority = '';
+  #userAgent = '';
+  #forwardedFor = '';
+  #upstreamHost = '';
+  #decision: Decision | null = null;
+  #hasFailed = false;
+
+  /** Brings `bytes` up to date with a finished exchange. */
+  update(exchange: Exchange): void {
+    if (
+      exchange.decision === this.#decision &&
+      exchange.status === this.#status &&
+      exchange.failure === null &&
+      !this.#hasFailed &&
+      exchange.userAgent === this.#userAgent &&
+      exchange.authority === this.#authority &&
+      exchange.method === this.#method &&
+      exchange.forwardedFor === this.#forwardedFor &&
+      exchange.upstreamHost === this.#upstreamHost &&
+      exchange.minor === this.#minor
+    ) {
+      return;
+    }
+    this.#decision = exchange.decision;
+    this.#status = exchange.status;
+    this.#hasFailed = exchange.failure !== null;
+    this.#userAgent = exchange.userAgent;
+    this.#authority = exchange.authority;
+    this.#method = exchange.method;
+    this.#forwardedFor = exchange.forwardedFor;
+    this.#upstreamHost = exchange.upstreamHost;
+    this.#minor = exchange.minor;
+    this.bytes = Buffer.from(tailText(exchange), 'utf8');
+  }
+}
+
+/** Bytes that a line takes at most, without its tail: three texts whose every character may be escaped, and the rest. */
+export const LINE_START_MAX = 6 * (PATH_MAX + REQUEST_ID_MAX + TRACE_MAX) + 512;
+
+/**
+ * Writes the line of a finished exchange, whose tail is up to date.
+ *
+ * @param now  monotonic milliseconds
+ * @param out  has `LINE_START_MAX` bytes and the tail's from `at`
+ * @returns the offset after the line
+ */
+export function writeAccessLine(exchange: Exchange, now: number, out: Buffer, at: number): number {
   const durationMs = now - exchange.startedAt;
-  const serviceMs = exchange.respondedAt > 0 && exchange.requestedAt > 0 ? exchange.respondedAt - exchange.requestedAt : -1;
-  return (
-    `{"start_time":"${timestamp(exchange.startedMs)}","method":${jsonTextOrNull(exchange.method)},"path":${jsonTextOrNull(exchange.path)}` +
-    `,"protocol":"${exchange.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0'}","response_code":${exchange.status}` +
-    `,"response_flags":"${failure === null ? '-' : FAILURES[failure].flag}","response_code_details":${details(exchange)}` +
-    `,"bytes_received":${exchange.bytesReceived},"bytes_sent":${exchange.bytesSent}` +
-    `,"duration":${Math.round(durationMs)},"duration_us":${Math.round(durationMs * 1000)}` +
-    `,"upstream_service_time":${serviceMs < 0 ? 'null' : Math.round(serviceMs)}` +
-    `,"x_forwarded_for":${jsonTextOrNull(exchange.forwardedFor)},"user_agent":${jsonTextOrNull(exchange.userAgent, 512)}` +
-    `,"request_id":${jsonTextOrNull(exchange.requestId, 128)},"traceparent":${jsonTextOrNull(exchange.traceparent)}` +
-    `,"authority":${jsonTextOrNull(exchange.authority)},"upstream_host":${jsonTextOrNull(exchange.upstreamHost)},` +
-    exchange.connection.logFields +
-    `,"verdict":"${exchange.verdict}","reason":${failure === null ? 'null' : `"${failure}"`}` +
-    (decision === null
-      ? ',"decision":null,"decision_id":null,"policy":null,"rule":null,"policy_revision":null'
-      : `,"decision":"${decision.effect}","decision_code":"${decision.code}","decision_id":"${exchange.decisionId()}"` +
-        `,"policy":${decision.policy === null ? 'null' : jsonText(decision.policy)}` +
-        `,"rule":${decision.rule === null ? 'null' : jsonText(decision.rule)},"policy_revision":"${decision.revision}"`) +
-    ',"mode":"enforce"}\n'
-  );
+  let end = putBytes(out, at, START);
+  end = putTimestamp(out, end, exchange.startedMs);
+  end = putText(out, putBytes(out, end, PATH), exchange.path, PATH_MAX);
+  end = putNumber(out, putBytes(out, end, RECEIVED), exchange.bytesReceived);
+  end = putNumber(out, putBytes(out, end, SENT), exchange.bytesSent);
+  end = putNumber(out, putBytes(out, end, DURATION), Math.round(durationMs));
+  end = putNumber(out, putBytes(out, end, DURATION_US), Math.round(durationMs * 1000));
+  end = putBytes(out, end, SERVICE_TIME);
+  if (exchange.respondedAt > 0 && exchange.requestedAt > 0 && exchange.respondedAt >= exchange.requestedAt) {
+    end = putNumber(out, end, Math.round(exchange.respondedAt - exchange.requestedAt));
+  } else {
+    end = putBytes(out, end, NULL);
+  }
+  end = putText(out, putBytes(out, end, REQUEST_ID), exchange.requestId, REQUEST_ID_MAX);
+  end = putText(out, putBytes(out, end, TRACE), exchange.traceparent, TRACE_MAX);
+  if (exchange.decision === null) {
+    end = putBytes(out, end, NO_DECISION_ID);
+  } else {
+    end = putNumber(out, putBytes(out, end, DECISION_ID), exchange.sequence, 36);
+    out[end++] = QUOTE;
+  }
+  return end + exchange.logTail.bytes.copy(out, end);
 }
 
 /** The line of a connection that was refused or ended before it carried a request. */
@@ -70,6 +132,25 @@ function address(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+function tailText(exchange: Exchange): string {
+  const { decision, failure } = exchange;
+  return (
+    `,"method":${jsonTextOrNull(exchange.method)},"protocol":"${exchange.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0'}"` +
+    `,"response_code":${exchange.status},"response_flags":"${failure === null ? '-' : FAILURES[failure].flag}"` +
+    `,"response_code_details":${details(exchange)},"x_forwarded_for":${jsonTextOrNull(exchange.forwardedFor)}` +
+    `,"user_agent":${jsonTextOrNull(exchange.userAgent, 512)},"authority":${jsonTextOrNull(exchange.authority)}` +
+    `,"upstream_host":${jsonTextOrNull(exchange.upstreamHost)},` +
+    exchange.connection.logFields +
+    `,"verdict":"${exchange.verdict}","reason":${failure === null ? 'null' : `"${failure}"`}` +
+    (decision === null
+      ? ',"decision":null,"policy":null,"rule":null,"policy_revision":null'
+      : `,"decision":"${decision.effect}","decision_code":"${decision.code}"` +
+        `,"policy":${decision.policy === null ? 'null' : jsonText(decision.policy)}` +
+        `,"rule":${decision.rule === null ? 'null' : jsonText(decision.rule)},"policy_revision":"${decision.revision}"`) +
+    ',"mode":"enforce"}\n'
+  );
+}
+
 function details(exchange: Exchange): string {
   const { decision, failure } = exchange;
   if (failure === null) return '"via_upstream"';
@@ -78,3 +159,18 @@ function details(exchange: Exchange): string {
   }
   return exchange.detail === '' ? `"${failure}"` : jsonText(`${failure}[${exchange.detail}]`);
 }
+
+const QUOTE = 34;
+const NO_BYTES = Buffer.alloc(0);
+const START = fixedBytes('{"start_time":"');
+const PATH = fixedBytes('","path":');
+const RECEIVED = fixedBytes(',"bytes_received":');
+const SENT = fixedBytes(',"bytes_sent":');
+const DURATION = fixedBytes(',"duration":');
+const DURATION_US = fixedBytes(',"duration_us":');
+const SERVICE_TIME = fixedBytes(',"upstream_service_time":');
+const REQUEST_ID = fixedBytes(',"request_id":');
+const TRACE = fixedBytes(',"traceparent":');
+const NO_DECISION_ID = fixedBytes(',"decision_id":null');
+const DECISION_ID = fixedBytes(`,"decision_id":"${PROCESS_TAG}-`);
+const NULL = fixedBytes('null');

@@ -2,11 +2,12 @@
  * Where every exchange and every refused connection is told: counters in typed arrays, the access log, flow records, and the ring
  * of recent denials. Nothing here waits. Hot path.
  */
+import { performance } from 'node:perf_hooks';
 import type { Decision } from '#authz/engine/input.ts';
 import type { Exchange, Verdict } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Connection } from '../listen/connection.ts';
-import { accessLine, refusalLine } from './access-log.ts';
+import { LINE_START_MAX, refusalLine, writeAccessLine } from './access-log.ts';
 import { DecisionRing } from './decision-ring.ts';
 import { flowRecord, type FlowWorkload } from './flow-line.ts';
 import type { LineSink } from './line-sink.ts';
@@ -85,7 +86,7 @@ export class Report {
       this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
       if (decision !== null && decision.effect === 'deny') this.#remember(exchange, decision);
     }
-    if (this.accessLog !== null) this.accessLog.push(accessLine(exchange, now));
+    if (this.accessLog !== null) logLine(this.accessLog, exchange, now);
     if (this.flows !== null) this.flows.push(`${JSON.stringify(flowRecord(exchange, this.#workload, now))}\n`);
   }
 
@@ -144,3 +145,10 @@ function foldDecisions(decisions: Map<Decision, { count: number }>): void {
 }
 
 const DECISIONS_MAX = 1_024;
+
+function logLine(log: LineSink, exchange: Exchange, now: number): void {
+  const tail = exchange.logTail;
+  tail.update(exchange);
+  const at = log.reserve(LINE_START_MAX + tail.bytes.length);
+  if (at >= 0) log.commit(writeAccessLine(exchange, now, log.bytes, at));
+}

@@ -2,6 +2,7 @@
  * One HTTP/1.1 connection to an upstream: carries one exchange after another, never two at once. Whatever the upstream sends
  * outside a response that was asked for ends the connection, so that no response reaches another request. Hot path.
  */
+import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import { Deadline } from '#base/timer-wheel.ts';
 import { BodyDecoder } from '#wire/h1/body.ts';

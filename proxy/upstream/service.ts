@@ -2,6 +2,7 @@
  * One logical upstream and its connections. Idle ones are kept per caller: two callers never share a connection, because a
  * response that an upstream sends too much would reach the other one. Hot path.
  */
+import { performance } from 'node:perf_hooks';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import type { ProxyTimeouts } from '#proto/config/proxy.ts';
 import type { HeadLimits } from '#wire/h1/head.ts';
