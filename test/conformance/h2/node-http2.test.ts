@@ -113,7 +113,7 @@ describe(`as client, node:http2 as server (seed ${SEED})`, () => {
   test('more streams than the server allows are not opened', async () => {
     const answers = Array.from({ length: IN_FLIGHT + 5 }, () => client.ask({ ...PLAIN, path: '/many' }));
     expect(answers.filter((answer) => answer === null)).toHaveLength(5);
-    await Promise.all(answers);
+    for (const answer of answers) if (answer !== null) await answer;
   });
 });
 
@@ -143,13 +143,13 @@ function randomContent(random: Random): Buffer {
   return content;
 }
 
-function expectedOf({ content, fields, path, trailers }: Question): Partial<Answer> {
+function expectedOf({ content, fields, path, trailers }: Question): Record<string, unknown> {
   const texts = trailers === null ? [] : [...trailers.bytes.toString('latin1').matchAll(/([^:]+): (.*)\r\n/g)];
   return {
     status: 200,
     broken: null,
     content,
-    fields: expect.arrayContaining([['x-target', path], ...fields]) as unknown as Answer['fields'],
+    fields: expect.arrayContaining([['x-target', path], ...fields]),
     trailers: texts.map(([, name = '', value = '']) => [name, value] as const),
   };
 }

@@ -57,7 +57,7 @@ export async function serveSessions<Owner>(
   handler: (socket: () => SessionSocket<Owner>) => ServerEvents<Owner>,
   limits: H2Limits = DEFAULT_H2_LIMITS,
   onSession: (session: SessionSocket<Owner>) => void = () => undefined,
-): Promise<{ readonly port: number; readonly server: Server; close(): Promise<void> }> {
+): Promise<{ readonly port: number; readonly server: Server; readonly close: () => Promise<void> }> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
