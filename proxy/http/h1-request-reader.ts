@@ -13,8 +13,10 @@ export class H1RequestReader {
   #pending: Buffer | null = null;
   /** Bytes of `#pending` in which no head was found. */
   #searched = 0;
-  /** The head as received, while the request may have to be sent again. */
-  #retryHead: Buffer | null = null;
+  /** What the head in flight was read from, while it may have to be sent again: `#retryStart` to `#retryEnd`. */
+  #retryBytes: Buffer | null = null;
+  #retryStart = 0;
+  #retryEnd = 0;
 
   /** Nothing waits. */
   get isEmpty(): boolean {
@@ -62,35 +64,39 @@ export class H1RequestReader {
       return 0;
     }
     this.#searched = 0;
-    this.#retryHead = null;
+    this.#retryBytes = null;
     if (next < 0) return next;
     this.body.begin(HEAD_RECORD.framing, HEAD_RECORD.contentLength);
-    if (this.body.isDone) this.#retryHead = bytes.subarray(HEAD_RECORD.start, next);
+    if (this.body.isDone) {
+      this.#retryBytes = bytes;
+      this.#retryStart = HEAD_RECORD.start;
+      this.#retryEnd = next;
+    }
     return next;
   }
 
   /** Whether the request in flight could be sent again: it had no body, and nothing was answered. */
   get isRepeatable(): boolean {
-    return this.#retryHead !== null;
+    return this.#retryBytes !== null;
   }
 
   /** Parses the head in flight once more; call only when `isRepeatable`. A second time it is not. */
   repeatHead(limits: HeadLimits): void {
-    const bytes = this.#retryHead;
-    this.#retryHead = null;
-    if (bytes !== null) parseRequestHead(bytes, 0, bytes.length, HEAD_RECORD, limits);
+    const bytes = this.#retryBytes;
+    this.#retryBytes = null;
+    if (bytes !== null) parseRequestHead(bytes, this.#retryStart, this.#retryEnd, HEAD_RECORD, limits);
   }
 
   /** The request in flight is being answered. */
   forgetHead(): void {
-    this.#retryHead = null;
+    this.#retryBytes = null;
   }
 
   /** The connection ends: nothing that waits will be read. */
   clear(): void {
     this.#pending = null;
     this.#searched = 0;
-    this.#retryHead = null;
+    this.#retryBytes = null;
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, type ResponseHead } from '#wire/h1/head.ts';
-import { copyFields, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
+import { copyFields, copyHead, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
 import { scratch, type Outlet } from '../io/outlet.ts';
 
 export class H1ResponseWriter {
@@ -28,8 +28,7 @@ export class H1ResponseWriter {
 
   informational(head: ResponseHead): void {
     let at = this.#outlet.reserve(head.end - head.start + HEAD_SLACK);
-    at = writeStatusLine(head, at);
-    at = copyFields(head, scratch, at);
+    at = copyResponseHead(head, at);
     this.#outlet.commit(endHead(at));
   }
 
@@ -42,8 +41,7 @@ export class H1ResponseWriter {
   head(head: ResponseHead, minor: number, closes: boolean): void {
     this.isHeadSent = true;
     let at = this.#outlet.reserve(head.end - head.start + HEAD_SLACK);
-    at = writeStatusLine(head, at);
-    at = copyFields(head, scratch, at);
+    at = copyResponseHead(head, at);
     this.#isChunked = false;
     if (head.framing === FRAMING.length) {
       at = writeText(scratch, at, `content-length: ${head.contentLength}\r\n`);
@@ -80,9 +78,10 @@ export class H1ResponseWriter {
   }
 }
 
-function writeStatusLine(head: ResponseHead, at: number): number {
-  if (head.minor === 1) return at + head.bytes.copy(scratch, at, head.start, head.fieldsStart);
-  return writeText(scratch, at, `HTTP/1.1 ${head.status} ${head.bytes.toString('latin1', head.reasonStart, head.reasonEnd)}\r\n`);
+function copyResponseHead(head: ResponseHead, at: number): number {
+  if (head.minor === 1) return copyHead(head, scratch, at);
+  const reason = head.bytes.toString('latin1', head.reasonStart, head.reasonEnd);
+  return copyFields(head, scratch, writeText(scratch, at, `HTTP/1.1 ${head.status} ${reason}\r\n`));
 }
 
 function endHead(at: number): number {

@@ -9,7 +9,7 @@ import { BodyDecoder } from '#wire/h1/body.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
-import { copyFields, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
+import { copyFields, copyHead, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
@@ -30,7 +30,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   idlePrevious: IdleConnection | null = null;
   idleNext: IdleConnection | null = null;
   isListedIdle = false;
-  /** When it went idle, monotonic milliseconds. */
+  /** When it went idle, in the wheel's coarse time. */
   idleSinceMs = 0;
   readonly #service: UpstreamService;
   readonly #socket: Socket;
@@ -103,15 +103,14 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     );
     const bytes = scratch;
     if (exchange.rewrittenTarget === '' && head.minor === 1) {
-      at += head.bytes.copy(bytes, at, head.start, head.fieldsStart);
+      at = copyHead(head, bytes, at);
     } else {
       const target =
         exchange.rewrittenTarget === ''
           ? head.bytes.toString('latin1', head.targetStart, head.targetEnd)
           : exchange.rewrittenTarget;
-      at = writeText(bytes, at, `${exchange.method} ${target} HTTP/1.1\r\n`);
+      at = copyFields(head, bytes, writeText(bytes, at, `${exchange.method} ${target} HTTP/1.1\r\n`));
     }
-    at = copyFields(head, bytes, at);
     if (head.framing === FRAMING.length) at = writeText(bytes, at, `content-length: ${head.contentLength}\r\n`);
     else if (this.#isRequestChunked) at += CHUNKED.copy(bytes, at);
     at += forwardedFields.copy(bytes, at);

@@ -2,7 +2,6 @@
  * One logical upstream and its connections. Idle ones are kept per caller: two callers never share a connection, because a
  * response that an upstream sends too much would reach the other one. Hot path.
  */
-import { performance } from 'node:perf_hooks';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import type { ProxyTimeouts } from '#proto/config/proxy.ts';
 import type { HeadLimits } from '#wire/h1/head.ts';
@@ -78,7 +77,7 @@ export class UpstreamService {
     // Another try gets a connection of its own: what ended the first may have ended every idle one.
     if (idle.length > 0 && downstream.exchange.tries === 0) {
       const generation = this.dialer.generation;
-      const freshAfterMs = performance.now() - this.timeouts.upstreamIdleMs;
+      const freshAfterMs = this.wheel.nowMs - this.timeouts.upstreamIdleMs;
       for (let upstream = idle.pop(); upstream !== undefined; upstream = idle.pop()) {
         this.#idle.remove(upstream);
         if (upstream.generation === generation && upstream.idleSinceMs > freshAfterMs) {
@@ -97,7 +96,7 @@ export class UpstreamService {
 
   /** Takes a connection back that finished an exchange. */
   release(upstream: H1Upstream): void {
-    upstream.idleSinceMs = performance.now();
+    upstream.idleSinceMs = this.wheel.nowMs;
     upstream.pool.idle.push(upstream);
     this.#idle.add(upstream);
   }

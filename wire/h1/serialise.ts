@@ -18,6 +18,14 @@ export function copyFields(head: MessageHead, out: Buffer, at: number): number {
   return copyLines(head.bytes, head.fields, head.end - 2, out, at);
 }
 
+/**
+ * The same with the start line as it was received before it: one run with the first fields, mostly one copy in all. Each copy that
+ * is saved is a call into native code less, about 0.15 us.
+ */
+export function copyHead(head: MessageHead, out: Buffer, at: number): number {
+  return copyLines(head.bytes, head.fields, head.end - 2, out, at, head.start);
+}
+
 /** The same for a trailer section. */
 export function copyTrailers(trailers: Trailers, out: Buffer, at: number): number {
   return copyLines(trailers.bytes, trailers.fields, trailers.end - 2, out, at);
@@ -48,10 +56,10 @@ export function writeText(out: Buffer, at: number, text: string): number {
 }
 
 /** Lines stand one after another without gaps, so that a line ends where the next begins. */
-function copyLines(bytes: Buffer, fields: FieldTable, linesEnd: number, out: Buffer, at: number): number {
+function copyLines(bytes: Buffer, fields: FieldTable, linesEnd: number, out: Buffer, at: number, from = -1): number {
   const { count, dropped, ranges } = fields;
   let end = at;
-  let runStart = -1;
+  let runStart = from;
   for (let index = 0; index < count; index++) {
     if (dropped[index] === 0) {
       if (runStart < 0) runStart = ranges[index << 2] ?? 0;
