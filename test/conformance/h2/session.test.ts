@@ -56,6 +56,12 @@ describe('a request', () => {
     expect(recorder.streams.get(1)).toMatchObject({ protocol: 'websocket', isTunnel: true });
   });
 
+  test('with empty cookie crumbs has a cookie without them', () => {
+    const { session, recorder } = server();
+    feed(session, headers(1, [...GET, ['cookie', ''], ['cookie', 'a=1'], ['cookie', ''], ['cookie', 'b=2'], ['cookie', '']]));
+    expect(recorder.heads[0]?.fields.at(-1)).toEqual(['cookie', 'a=1; b=2']);
+  });
+
   test('of CONNECT has its authority as target', () => {
     const { session, recorder } = server();
     feed(

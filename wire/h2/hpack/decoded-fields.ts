@@ -144,7 +144,8 @@ export class DecodedFields {
     if (id !== FIELD.cookie) return false;
     const to = COOKIES.bytes;
     let at = this.cookieCount++ === 0 ? 0 : COOKIES.end;
-    if (at !== 0) {
+    // An empty crumb adds nothing: with a separator behind the last one the value would not end where HTTP/1.1 ends it.
+    if (at !== 0 && end > start) {
       to[at++] = 59;
       to[at++] = 32;
     }
