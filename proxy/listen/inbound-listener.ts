@@ -14,6 +14,7 @@ import { H1Downstream } from '../http/h1-downstream.ts';
 import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTlsServer, serverContext } from '../tls/server-context.ts';
+import { PendingHandshakes } from '../tls/pending-handshakes.ts';
 import { presentedChain, verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
@@ -35,13 +36,17 @@ export class InboundListener implements Listener {
   #server: Server | null = null;
   #tls: TlsServer | null = null;
   #open = 0;
-  #pendingHandshakes = 0;
+  readonly #handshakes: PendingHandshakes;
   /** Connections whose caller is proved, to ask again when a bundle changes. */
   readonly #proved = new Map<H1Downstream, TLSSocket>();
 
   constructor(options: InboundListenerOptions) {
     this.#options = options;
     this.name = `inbound/${addressText(options.config.listen)}`;
+    const { wheel, timeouts } = options.runtime;
+    this.#handshakes = new PendingHandshakes(wheel, timeouts.handshakeMs, (socket) =>
+      this.#refuse(socket, 'handshake_timeout', ''),
+    );
   }
 
   /** Binds. A STRICT listener needs an identity: without one it is not bound, and `rotated` binds it later. */
@@ -57,7 +62,7 @@ export class InboundListener implements Listener {
     }
     const { identity } = runtime.snapshot;
     if (identity === null) return;
-    const server = createTlsServer(identity, runtime.timeouts.handshakeMs);
+    const server = createTlsServer(identity, HANDSHAKE_BACKSTOP * runtime.timeouts.handshakeMs);
     this.#server = server;
     this.#tls = server;
     server.on('connection', (socket) => this.#handshakeBegins(socket));
@@ -86,23 +91,13 @@ export class InboundListener implements Listener {
 
   #handshakeBegins(socket: Socket): void {
     const { limits } = this.#options.runtime;
-    if (this.#open >= limits.connections || this.#pendingHandshakes >= limits.pendingHandshakes) {
-      this.#refuse(socket, 'connection_limit', this.#open >= limits.connections ? 'listener' : 'pending_handshakes');
-      return;
-    }
-    this.#pendingHandshakes++;
-    let isPending = true;
-    const over = (): void => {
-      if (!isPending) return;
-      isPending = false;
-      this.#pendingHandshakes--;
-    };
-    HANDSHAKES.set(socket, over);
-    socket.once('close', over);
+    if (this.#open >= limits.connections) return this.#refuse(socket, 'connection_limit', 'listener');
+    if (this.#handshakes.count >= limits.pendingHandshakes) return this.#refuse(socket, 'connection_limit', 'pending_handshakes');
+    this.#handshakes.begin(socket);
   }
 
   #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
-    // Refused before the handshake began; this is only its echo.
+    // Refused before it began, or given up by its deadline: this is only the echo.
     if (!this.#handshakeOver(socket)) return;
     const failure = handshakeFailure(error);
     this.#refuse(socket, failure, failure === 'tls_handshake' ? (error.code ?? error.message).toLowerCase() : '');
@@ -190,13 +185,11 @@ export class InboundListener implements Listener {
     });
   }
 
-  /** Whether the handshake had been counted as begun. */
+  /** Whether the handshake was still under way. */
   #handshakeOver(socket: TLSSocket): boolean {
     // The TLS socket's parent is the one that `connection` announced; Node shows it under this name only.
     const parent = (socket as TLSSocket & { readonly _parent?: Socket })._parent;
-    const over = parent === undefined ? undefined : HANDSHAKES.get(parent);
-    over?.();
-    return over !== undefined;
+    return parent !== undefined && this.#handshakes.over(parent);
   }
 
   #refuse(socket: Socket, failure: Failure, detail: string, connection?: Connection): void {
@@ -228,13 +221,11 @@ function handshakeFailure(error: NodeJS.ErrnoException): Failure {
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
     case 'ERR_SSL_RECORD_LAYER_FAILURE':
       return 'plaintext_on_mtls';
-    case 'ERR_TLS_HANDSHAKE_TIMEOUT':
-      return 'handshake_timeout';
     default:
       return 'tls_handshake';
   }
 }
 
-/** Ends the count of a pending handshake, by the raw socket. Weak: the entry goes with its socket. */
-const HANDSHAKES = new WeakMap<Socket, () => void>();
+/** Node's own timer, which fires also when it was we who stood still, is only there in case the wheel does not turn. */
+const HANDSHAKE_BACKSTOP = 10;
 const NO_FIELDS = Buffer.alloc(0);
