@@ -5,7 +5,7 @@
  */
 import { expect, test } from 'vitest';
 
-import { Recorder, server } from '#test/conformance/h2/raw-peer.ts';
+import { outputOf, Recorder, server } from '#test/conformance/h2/raw-peer.ts';
 import { FieldTable, DEFAULT_HEAD_LIMITS, RequestHead } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
 import { wireFault } from '#wire/h1/head.ts';
@@ -110,5 +110,5 @@ function read(bytes: Buffer, length: () => number): string {
     const before = kind === 'data' && last?.[0] === 'data' && last[1] === id ? Number(last[2]) : 0;
     events.push(kind === 'data' ? `data ${id} ${before + Number(size)}` : event);
   }
-  return `${events.join('\n')}\n${session.takeOutput()?.toString('hex') ?? ''}`;
+  return `${events.join('\n')}\n${outputOf(session)?.toString('hex') ?? ''}`;
 }

@@ -32,7 +32,7 @@ export class Outgoing<Owner> {
   isHeld = false;
   readonly #events: OutgoingEvents<Owner>;
   #waiting: H2Stream<Owner>[] = [];
-  /** The last DATA or HEADERS frame in `output`: whose it is, where it begins and what ends it. */
+  /** The last DATA or HEADERS frame in `output`: whose it is, where it begins, -1 when that can't be told, and what ends it. */
   #lastStream: H2Stream<Owner> | null = null;
   #lastAt = 0;
   #lastEnd = 0;
@@ -41,30 +41,27 @@ export class Outgoing<Owner> {
     this.#events = events;
   }
 
-  /** What was gathered, which is the caller's from now on; null when there is nothing. */
+  /** The oldest of what was gathered, which is the caller's from now on; null when there is nothing. */
   take(): Buffer | null {
     this.#lastStream = null;
     return this.output.take();
   }
 
-  /** Sends the block of `head`. */
-  headers(stream: H2Stream<Owner>): void {
+  /** Sends the block of `head`; `endFlag` is `FLAG.endStream` or 0. */
+  headers(stream: H2Stream<Owner>, endFlag: number): void {
     const { out, end } = this.head.encoder;
     const { output } = this;
-    const first = output.length;
     let from = 0;
+    let first = 0;
     do {
       const length = end - from < MAX_FRAME_BYTES ? end - from : MAX_FRAME_BYTES;
       const type = from === 0 ? FRAME.headers : FRAME.continuation;
+      const flags = (from === 0 ? endFlag : 0) | (from + length === end ? FLAG.endHeaders : 0);
       output.reserve(FRAME_HEADER_BYTES + length);
-      const at = writeFrameHeader(
-        output.bytes,
-        output.length,
-        length,
-        type,
-        from + length === end ? FLAG.endHeaders : 0,
-        stream.id,
-      );
+      // Where HEADERS stands counts only as long as the frames behind it stand in the same buffer.
+      if (from === 0) first = output.length;
+      else if (output.length === 0) first = -1;
+      const at = writeFrameHeader(output.bytes, output.length, length, type, flags, stream.id);
       output.length = at + out.copy(output.bytes, at, from, from + length);
       from += length;
     } while (from < end);
@@ -190,12 +187,11 @@ export class Outgoing<Owner> {
     if (length > this.sendWindow) length = this.sendWindow;
     if (length > MAX_FRAME_BYTES) length = MAX_FRAME_BYTES;
     if (length <= 0) return 0;
-    const first = this.output.length;
     const at = this.#begin(length, FRAME.data, 0, stream.id);
     bytes.copy(this.output.bytes, at, start, start + length);
     stream.sendWindow -= length;
     this.sendWindow -= length;
-    this.#note(stream, first);
+    this.#note(stream, at - FRAME_HEADER_BYTES);
     return length;
   }
 
@@ -236,7 +232,7 @@ export class Outgoing<Owner> {
       this.#finishWithBlock(stream);
       return;
     }
-    if (this.#lastStream === stream && this.#lastEnd === this.output.length) {
+    if (this.#lastStream === stream && this.#lastAt >= 0 && this.#lastEnd === this.output.length) {
       const at = this.#lastAt + FLAGS_OFFSET;
       this.output.bytes[at] = (this.output.bytes[at] ?? 0) | FLAG.endStream;
     } else {
@@ -247,8 +243,10 @@ export class Outgoing<Owner> {
   }
 
   #finishWithBlock(stream: H2Stream<Owner>): void {
-    if (this.head.encoder.end > 0) this.headers(stream);
-    this.#finish(stream);
+    if (this.head.encoder.end === 0) return this.#finish(stream);
+    this.headers(stream, FLAG.endStream);
+    this.#lastStream = null;
+    this.#events.localDone(stream);
   }
 
   #note(stream: H2Stream<Owner>, first: number): void {

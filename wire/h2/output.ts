@@ -1,30 +1,42 @@
 /**
- * The bytes that a session wants to send, gathered in one buffer that grows until its owner takes it. Buffers come from a small
- * shared store and go back to it, so that an idle session holds none.
+ * The bytes that a session wants to send, gathered in buffers of one size until its owner takes them: one for a usual turn of the
+ * event loop, more for large contents, so that nothing is copied to make room. Buffers come from a small shared store and go back
+ * to it; an idle session holds none.
  *
  * Hot path.
  */
 
 export class Output {
+  /** The buffer that is being filled, up to `length`. Read it anew after each `reserve`. */
   bytes = EMPTY;
   length = 0;
+  /** Bytes of the buffers that are full. */
+  fullBytes = 0;
+  readonly #full: Buffer[] = [];
 
-  /** Makes room for `more` bytes behind `length`. */
-  reserve(more: number): void {
-    const needed = this.length + more;
-    if (needed <= this.bytes.length) return;
-    if (this.length === 0 && needed <= BUFFER_BYTES) {
-      this.bytes = store.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
-      return;
-    }
-    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, needed, BUFFER_BYTES));
-    this.bytes.copy(grown, 0, 0, this.length);
-    recycleOutput(this.bytes);
-    this.bytes = grown;
+  /** All that was gathered. */
+  get waitingBytes(): number {
+    return this.fullBytes + this.length;
   }
 
-  /** What was gathered, which is the caller's from now on; null when there is nothing. */
+  /** Makes room for `more` bytes behind `length`, at most `OUTPUT_BYTES`. */
+  reserve(more: number): void {
+    if (this.length + more <= this.bytes.length) return;
+    if (this.length > 0) {
+      this.#full.push(this.bytes.subarray(0, this.length));
+      this.fullBytes += this.length;
+    }
+    this.bytes = store.pop() ?? Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+    this.length = 0;
+  }
+
+  /** The oldest of what was gathered, which is the caller's from now on; null when there is nothing. */
   take(): Buffer | null {
+    const full = this.#full.shift();
+    if (full !== undefined) {
+      this.fullBytes -= full.length;
+      return full;
+    }
     if (this.length === 0) return null;
     const taken = this.bytes.subarray(0, this.length);
     this.bytes = EMPTY;
@@ -35,12 +47,12 @@ export class Output {
 
 /** Gives back what `take` returned, once nobody reads it any more. Optional: what is not given back is collected. */
 export function recycleOutput(taken: Buffer): void {
-  if (taken.buffer.byteLength !== BUFFER_BYTES || store.length >= MAX_STORED) return;
-  store.push(Buffer.from(taken.buffer, 0, BUFFER_BYTES));
+  if (taken.buffer.byteLength === OUTPUT_BYTES && store.length < MAX_STORED)
+    store.push(Buffer.from(taken.buffer, 0, OUTPUT_BYTES));
 }
 
-const EMPTY: Buffer = Buffer.alloc(0);
-/** A turn of many small responses, or one full frame and what goes with it. */
-const BUFFER_BYTES = 32 * 1024;
+/** A turn of many small responses, or three full frames and what goes with them. */
+const OUTPUT_BYTES = 64 * 1024;
 const MAX_STORED = 16;
+const EMPTY: Buffer = Buffer.alloc(0);
 const store: Buffer[] = [];

@@ -3,7 +3,7 @@
  * one handler, and bytes for the peer are gathered until the owner takes them, best once per turn of the event loop. A peer that
  * breaks the rules or a limit (limits.ts) ends its stream or the session with a fault (faults.ts); nothing is thrown.
  *
- * The owner: calls `receive` for what comes, then writes what `takeOutput` gives; calls `hold` when its socket is full and
+ * The owner: calls `receive` for what comes, then writes all that `takeOutput` gives; calls `hold` when its socket is full and
  * `release` when it drains; calls `consumed` for content that it has passed on; calls `tick` about once a second; ends the socket
  * when `receive`, `release` or `tick` return a fault and the output is written, or `isDrained` is true.
  *
@@ -72,7 +72,7 @@ export class H2Session<Owner> {
   /** Bytes that wait for the peer or for the owner. */
   get waitingBytes(): number {
     const { output, queuedBytes } = this.#state.outgoing;
-    return output.length + queuedBytes;
+    return output.waitingBytes + queuedBytes;
   }
 
   /** Reads what has come. Returns the fault that ended the session, or null. */
@@ -81,7 +81,10 @@ export class H2Session<Owner> {
     return this.#settle(this.#reader.read(bytes, start, end));
   }
 
-  /** The bytes to send, the caller's from now on (`recycleOutput` takes them back); null when there are none. */
+  /**
+   * The next bytes to send, the caller's from now on (`recycleOutput` takes them back); null when there are none. One buffer holds
+   * a usual turn: call it until it returns null.
+   */
   takeOutput(): Buffer | null {
     return this.#state.outgoing.take();
   }
@@ -118,7 +121,7 @@ export class H2Session<Owner> {
 
   /** Sends the block that `head` has written since its `begin`: a request, a response, or a 1xx. */
   sendHead(stream: H2Stream<Owner>): void {
-    if (!stream.isClosed && !stream.isEndAsked) this.#state.outgoing.headers(stream);
+    if (!stream.isClosed && !stream.isEndAsked) this.#state.outgoing.headers(stream, 0);
   }
 
   /** Sends content, or keeps a copy of what the peer's windows do not take: see `H2Stream.isBlocked`. */

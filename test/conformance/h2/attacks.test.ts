@@ -18,6 +18,7 @@ import {
   headers,
   HELLO,
   number,
+  outputOf,
   POST,
   server,
   settings,
@@ -175,14 +176,14 @@ test.each<Attack>([
   expect(session.openStreams).toBe(0);
   // Nobody took the output meanwhile.
   expect(most).toBeLessThan(64 * 1024);
-  expect(frames(session.takeOutput()).at(-1)?.type).toBe(FRAME.goaway);
+  expect(frames(outputOf(session)).at(-1)?.type).toBe(FRAME.goaway);
 });
 
 test('counts begin anew with each window', () => {
   const { session } = server();
   for (let window = 0; window < 5; window++) {
     for (let count = 0; count < 100; count++) expect(feed(session, frame(FRAME.ping, 0, 0, 'abcdefgh'))).toBeNull();
-    session.takeOutput();
+    outputOf(session);
     session.tick((window + 1) * 10_000);
   }
 });
@@ -193,7 +194,7 @@ test('a peer that works may ping and open windows as much as it works', () => {
   for (let count = 0; count < 2000; count++) {
     const update = frame(FRAME.windowUpdate, 0, 1, number(1));
     expect(feed(session, data(1, 'x'), frame(FRAME.ping, 0, 0, 'abcdefgh'), update, update)).toBeNull();
-    session.takeOutput();
+    outputOf(session);
   }
   expect(recorder.events.at(-1)).toBe('data 1 1');
 });

@@ -15,7 +15,7 @@ import { H2Session } from '#wire/h2/session.ts';
 import { DEFAULT_WINDOW_BYTES, SETTING } from '#wire/h2/settings.ts';
 import type { H2Stream } from '#wire/h2/stream.ts';
 
-import { frames } from './raw-peer.ts';
+import { frames, outputOf } from './raw-peer.ts';
 
 test('flow control overdraws nothing, stalls nothing, loses nothing', () => {
   const windows = fc.record({
@@ -195,7 +195,7 @@ class Pair {
   #carry(from: End, most: number): void {
     const to = from === this.client ? this.server : this.client;
     const [own, others] = from === this.client ? [this.#fromClient, this.#fromServer] : [this.#fromServer, this.#fromClient];
-    const output = from.session.takeOutput();
+    const output = outputOf(from.session);
     if (output !== null) {
       for (const frame of frames(output)) {
         own.sends(frame.type, frame.id, frame.payload);

@@ -74,6 +74,13 @@ export const SETTINGS_ACK = frame(FRAME.settings, FLAG.ack, 0);
 /** What a client says first. */
 export const HELLO = Buffer.concat([PREFACE, settings(), SETTINGS_ACK]);
 
+/** All that a session wants to send; null when that is nothing. */
+export function outputOf(session: H2Session<Buffer[]> | H2Session<string>): Buffer | null {
+  const parts: Buffer[] = [];
+  for (let part = session.takeOutput(); part !== null; part = session.takeOutput()) parts.push(part);
+  return parts.length === 0 ? null : Buffer.concat(parts);
+}
+
 /** The frames in `bytes`, which may begin with a client's preface. */
 export function frames(bytes: Buffer | null): Frame[] {
   const found: Frame[] = [];
@@ -167,7 +174,7 @@ export function server(limits: Partial<H2Limits> = {}, hello = HELLO): { session
   const session = new H2Session<string>({ server: recorder, client: null }, { ...DEFAULT_H2_LIMITS, ...limits }, 0);
   recorder.session = session;
   session.receive(hello, 0, hello.length);
-  session.takeOutput();
+  outputOf(session);
   return { session, recorder };
 }
 
@@ -178,7 +185,7 @@ export function client(limits: Partial<H2Limits> = {}): { session: H2Session<str
   recorder.session = session;
   const hello = Buffer.concat([settings(), SETTINGS_ACK]);
   session.receive(hello, 0, hello.length);
-  session.takeOutput();
+  outputOf(session);
   return { session, recorder };
 }
 

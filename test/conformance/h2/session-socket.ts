@@ -40,13 +40,12 @@ export class SessionSocket<Owner> {
 
   /** Writes what is gathered; call after anything that was sent from outside an event of the session. */
   flush(): void {
-    const output = this.#isHeld && !this.session.isDead ? null : this.session.takeOutput();
-    if (output !== null && !this.socket.destroyed) {
-      const isTaken = this.socket.write(output, () => recycleOutput(output));
-      if (!isTaken && !this.#isHeld) {
-        this.#isHeld = true;
-        this.session.hold();
-      }
+    while (!this.#isHeld || this.session.isDead) {
+      const output = this.session.takeOutput();
+      if (output === null) break;
+      if (this.socket.destroyed || this.socket.write(output, () => recycleOutput(output)) || this.#isHeld) continue;
+      this.#isHeld = true;
+      this.session.hold();
     }
     if (this.session.isDead || this.session.isDrained) this.socket.end();
   }

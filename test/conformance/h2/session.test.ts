@@ -14,7 +14,21 @@ import type { H2Stream } from '#wire/h2/stream.ts';
 
 import { trailersOf } from './collecting-client.ts';
 import * as raw from './raw-peer.ts';
-import { block, client, data, feed, frame, GET, headers, number, POST, server, settings, type Fields } from './raw-peer.ts';
+import {
+  block,
+  client,
+  data,
+  feed,
+  frame,
+  GET,
+  headers,
+  number,
+  outputOf,
+  POST,
+  server,
+  settings,
+  type Fields,
+} from './raw-peer.ts';
 
 const TRAILING = FLAG.endHeaders | FLAG.endStream;
 
@@ -139,7 +153,7 @@ describe('a request', () => {
     const { session, recorder } = server();
     expect(feed(session, headers(1, fields), headers(3, GET))).toBeNull();
     expect(recorder.events).toEqual([`refused 1 ${fault}`, 'request 3 GET /', 'end 3']);
-    expect(raw.describe(session.takeOutput())[0]).toMatch(/^RST_STREAM 1 (1|11)$/);
+    expect(raw.describe(outputOf(session))[0]).toMatch(/^RST_STREAM 1 (1|11)$/);
   });
 
   test.each<{ why: string; rest: readonly Buffer[]; fault: string }>([
@@ -260,16 +274,16 @@ describe('a response', () => {
     const { session, recorder } = server();
     recorder.onHead = (stream) => answer(session, stream, 'hello');
     feed(session, headers(1, GET));
-    expect(raw.describe(session.takeOutput())).toEqual(['HEADERS 1', 'DATA 1 5 end']);
+    expect(raw.describe(outputOf(session))).toEqual(['HEADERS 1', 'DATA 1 5 end']);
     recorder.onHead = (stream) => answer(session, stream, '');
     feed(session, headers(3, GET));
-    expect(raw.describe(session.takeOutput())).toEqual(['HEADERS 3 end']);
+    expect(raw.describe(outputOf(session))).toEqual(['HEADERS 3 end']);
   });
 
   test('waits for the windows, trailers behind the content', () => {
     const { session, recorder } = server();
     feed(session, settings([[SETTING.initialWindowSize, 10]]), headers(1, GET));
-    session.takeOutput();
+    outputOf(session);
     const stream = recorder.streams.get(1);
     if (stream === undefined) throw new Error('Cannot find the stream');
     session.head.begin();
@@ -281,11 +295,11 @@ describe('a response', () => {
       trailersOf('grpc-status: 0\r\n', (bytes) => new Trailers(bytes)),
     );
     expect(stream.isBlocked).toBe(true);
-    expect(raw.describe(session.takeOutput())).toEqual(['HEADERS 1', 'DATA 1 10']);
+    expect(raw.describe(outputOf(session))).toEqual(['HEADERS 1', 'DATA 1 10']);
     feed(session, frame(FRAME.windowUpdate, 0, 1, number(5)));
-    expect(raw.describe(session.takeOutput())).toEqual(['DATA 1 5']);
+    expect(raw.describe(outputOf(session))).toEqual(['DATA 1 5']);
     feed(session, settings([[SETTING.initialWindowSize, 11]]));
-    expect(raw.describe(session.takeOutput())).toEqual(['SETTINGS ack', 'DATA 1 1', 'HEADERS 1 end']);
+    expect(raw.describe(outputOf(session))).toEqual(['SETTINGS ack', 'DATA 1 1', 'HEADERS 1 end']);
     expect(session.openStreams).toBe(0);
     expect(session.waitingBytes).toBe(0);
   });
@@ -297,9 +311,9 @@ describe('a response', () => {
     const stream = recorder.streams.get(1);
     if (stream === undefined) throw new Error('Cannot find the stream');
     session.sendData(stream, Buffer.alloc(20_000), 0, 20_000);
-    expect(session.takeOutput()).toBeNull();
+    expect(outputOf(session)).toBeNull();
     expect(session.release()).toBeNull();
-    expect(raw.describe(session.takeOutput())).toEqual(['DATA 1 16384', 'DATA 1 3616']);
+    expect(raw.describe(outputOf(session))).toEqual(['DATA 1 16384', 'DATA 1 3616']);
     expect(recorder.events.at(-1)).toBe('writable 1');
   });
 
@@ -313,9 +327,29 @@ describe('a response', () => {
       session.sendEnd(stream, null);
     };
     feed(session, headers(1, GET));
-    const sent = session.takeOutput();
+    const sent = outputOf(session);
     expect(raw.describe(sent)).toEqual(['HEADERS 1 end', 'CONTINUATION 1']);
     expect(raw.frames(sent).map(({ flags }) => flags & FLAG.endHeaders)).toEqual([0, FLAG.endHeaders]);
+  });
+
+  test('ends with its trailers, in whatever buffers and frames they stand', () => {
+    const { session, recorder } = server();
+    const lines = Array.from({ length: 60 }, (_, index) => `x-${index}: ${'X'.repeat(300)}\r\n`).join('');
+    recorder.onHead = (stream) => {
+      session.head.begin();
+      session.head.status(200);
+      session.sendHead(stream);
+      session.sendData(stream, Buffer.alloc(45_000), 0, 45_000);
+      session.sendEnd(
+        stream,
+        trailersOf(lines, (bytes) => new Trailers(bytes)),
+      );
+    };
+    feed(session, headers(1, GET));
+    const sent = raw.describe(outputOf(session));
+    expect(sent.slice(0, 3)).toEqual(['HEADERS 1', 'DATA 1 16384', 'DATA 1 16384']);
+    expect(sent.slice(-2)).toEqual(['HEADERS 1 end', 'CONTINUATION 1']);
+    expect(session.openStreams).toBe(0);
   });
 
   test.each<{ why: string; fields: Fields; flags?: number; fault: string }>([
@@ -381,11 +415,11 @@ describe('windows', () => {
     recorder.consumes = false;
     feed(session, headers(1, POST, FLAG.endHeaders));
     for (let sent = 0; sent < 4; sent++) feed(session, data(1, Buffer.alloc(16_000)));
-    expect(session.takeOutput()).toBeNull();
+    expect(outputOf(session)).toBeNull();
     const stream = recorder.streams.get(1);
     if (stream === undefined) throw new Error('Cannot find the stream');
     session.consumed(stream, 40_000);
-    expect(raw.describe(session.takeOutput())).toEqual(['WINDOW_UPDATE 1 40000', 'WINDOW_UPDATE 0 40000']);
+    expect(raw.describe(outputOf(session))).toEqual(['WINDOW_UPDATE 1 40000', 'WINDOW_UPDATE 0 40000']);
     session.consumed(stream, 1e9);
     expect(stream.unconsumed).toBe(0);
   });
@@ -430,10 +464,10 @@ describe('the end of a session', () => {
     feed(session, headers(1, POST, FLAG.endHeaders));
     session.shutdown();
     session.shutdown();
-    expect(raw.describe(session.takeOutput())).toEqual(['GOAWAY 2147483647 0', 'PING']);
+    expect(raw.describe(outputOf(session))).toEqual(['GOAWAY 2147483647 0', 'PING']);
     feed(session, headers(3, GET));
     feed(session, frame(FRAME.ping, FLAG.ack, 0, 'postern\0'));
-    expect(raw.describe(session.takeOutput())).toEqual(['GOAWAY 3 0']);
+    expect(raw.describe(outputOf(session))).toEqual(['GOAWAY 3 0']);
     feed(session, headers(5, GET));
     expect(recorder.streams.has(5)).toBe(false);
     expect(session.isDrained).toBe(false);
@@ -446,11 +480,11 @@ describe('the end of a session', () => {
   test('is said after a second, whether the PING is answered or not', () => {
     const { session } = server();
     session.shutdown();
-    session.takeOutput();
+    outputOf(session);
     session.tick(900);
-    expect(session.takeOutput()).toBeNull();
+    expect(outputOf(session)).toBeNull();
     session.tick(1000);
-    expect(raw.describe(session.takeOutput())).toEqual(['GOAWAY 0 0']);
+    expect(raw.describe(outputOf(session))).toEqual(['GOAWAY 0 0']);
     expect(session.isDrained).toBe(true);
   });
 
@@ -478,14 +512,14 @@ describe('the end of a session', () => {
     const { session } = server({}, hello);
     expect(session.tick(atMs - 1)).toBeNull();
     expect(session.tick(atMs)).toBe(fault);
-    expect(raw.describe(session.takeOutput()).at(-1)).toMatch(/^GOAWAY/);
+    expect(raw.describe(outputOf(session)).at(-1)).toMatch(/^GOAWAY/);
   });
 
   test('comes when a PING is not answered', () => {
     const { session } = server();
     session.ping();
     session.ping();
-    expect(raw.describe(session.takeOutput())).toEqual(['PING']);
+    expect(raw.describe(outputOf(session))).toEqual(['PING']);
     expect(session.tick(9999)).toBeNull();
     feed(session, frame(FRAME.ping, FLAG.ack, 0, 'postern\0'));
     expect(session.tick(20_000)).toBeNull();
@@ -498,9 +532,9 @@ describe('the end of a session', () => {
     feed(session, headers(1, POST, FLAG.endHeaders), headers(3, POST, FLAG.endHeaders));
     expect(feed(session, frame(FRAME.ping, 0, 0, 'short'))).toBe('frame_size');
     expect(recorder.events.slice(-2)).toEqual(['reset 1 frame_size', 'reset 3 frame_size']);
-    expect(raw.describe(session.takeOutput())).toEqual(['GOAWAY 3 6']);
+    expect(raw.describe(outputOf(session))).toEqual(['GOAWAY 3 6']);
     expect(feed(session, headers(5, GET))).toBe('frame_size');
-    expect(session.takeOutput()).toBeNull();
+    expect(outputOf(session)).toBeNull();
   });
 
   test('a stream whose peer opens no window is broken off, one that is idle only when asked for', () => {
