@@ -8,7 +8,8 @@ import type { Trailers } from '../h1/chunked.ts';
 import { equalsName, fieldId, nameBytes } from '../h1/field-names.ts';
 import { FIELD, FRAMING, type FieldTable, type MessageHead, type RequestHead, type ResponseHead } from '../h1/head.ts';
 import { writeText } from '../h1/serialise.ts';
-import { HpackEncoder } from './hpack/encoder.ts';
+import { HpackEncoder, pseudoId } from './hpack/encoder.ts';
+import { kindOfName, PSEUDO, PSEUDO_NAMES } from './hpack/field-kind.ts';
 
 /**
  * Writes the blocks of one connection. Begin a block with `begin`, add the parts of a head in their order, then have it sent before
@@ -42,11 +43,11 @@ export class HeadWriter {
     if (protocol !== '') this.text(':protocol', protocol);
     if (!isConnect) {
       this.encoder.indexed(scheme === 'https' ? SCHEME_HTTPS : SCHEME_HTTP);
-      if (target === '') this.#pseudo(PATH, bytes, head.targetStart, head.targetEnd);
+      if (target === '') this.#pseudo(PSEUDO.path, bytes, head.targetStart, head.targetEnd);
       else this.text(':path', target);
     }
     if (hostIndex >= 0) {
-      this.#pseudo(AUTHORITY, bytes, fields.ranges[(hostIndex << 2) + 2] ?? 0, fields.ranges[(hostIndex << 2) + 3] ?? 0);
+      this.#pseudo(PSEUDO.authority, bytes, fields.ranges[(hostIndex << 2) + 2] ?? 0, fields.ranges[(hostIndex << 2) + 3] ?? 0);
     }
     this.#fields(bytes, fields);
     this.#length(head);
@@ -81,7 +82,8 @@ export class HeadWriter {
     const bytes = length <= TEXT.length ? TEXT : Buffer.allocUnsafe(length);
     const nameEnd = writeText(bytes, 0, name);
     const end = writeText(bytes, nameEnd, value);
-    this.encoder.field(bytes, 0, nameEnd, nameEnd, end, fieldId(bytes, 0, nameEnd));
+    const kind = name.charCodeAt(0) === COLON ? kindOfName(bytes, 0, nameEnd) : PSEUDO.none;
+    this.encoder.field(bytes, 0, nameEnd, nameEnd, end, kind === PSEUDO.none ? fieldId(bytes, 0, nameEnd) : pseudoId(kind));
   }
 
   /** Adds fields given as lines of HTTP/1.1 that we wrote ourselves: `name: value`, each with its line end. */
@@ -96,13 +98,15 @@ export class HeadWriter {
     }
   }
 
-  #pseudo(name: Buffer, bytes: Buffer, start: number, end: number): void {
+  /** A pseudo-header other than those that the static table holds in full. */
+  #pseudo(pseudo: number, bytes: Buffer, start: number, end: number): void {
+    const name = PSEUDO_NAMES[pseudo] ?? NO_NAME;
     // The encoder takes name and value from one run of bytes.
     const length = name.length + end - start;
     const run = length <= TEXT.length ? TEXT : Buffer.allocUnsafe(length);
-    name.copy(run, 0);
+    for (let index = 0; index < name.length; index++) run[index] = name[index] ?? 0;
     bytes.copy(run, name.length, start, end);
-    this.encoder.field(run, 0, name.length, name.length, length, FIELD.unknown);
+    this.encoder.field(run, 0, name.length, name.length, length, pseudoId(pseudo));
   }
 
   #fields(bytes: Buffer, { count, dropped, ids, ranges }: FieldTable): void {
@@ -198,8 +202,8 @@ const SCHEME_HTTPS = 7;
 const STATUS_200 = 8;
 const STATUSES = [200, 204, 206, 304, 400, 404, 500];
 
-const PATH = Buffer.from(':path', 'latin1');
-const AUTHORITY = Buffer.from(':authority', 'latin1');
+const NO_NAME = new Uint8Array(0);
+const COLON = 58;
 const CONTENT_LENGTH = Buffer.from('content-length', 'latin1');
 const TRAILERS = nameBytes('trailers');
 

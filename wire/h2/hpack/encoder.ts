@@ -8,8 +8,10 @@
 import { LOWER } from '../../h1/characters.ts';
 import { FIELD } from '../../h1/head.ts';
 import { DynamicTable, ENTRY_OVERHEAD, TABLE_BYTES } from './dynamic-table.ts';
+import { EntryIndex, equals, equalsLower, hashOfId, hashOfName, hashOfValue } from './entry-index.ts';
+import { KIND, PSEUDO } from './field-kind.ts';
 import { encodeHuffman, huffmanLength } from './huffman.ts';
-import { STATIC_BYTES, STATIC_COUNT, STATIC_NAME_LENGTHS, STATIC_STARTS } from './static-table.ts';
+import { STATIC_BYTES, STATIC_COUNT, STATIC_IDS, STATIC_KINDS, STATIC_NAME_LENGTHS, STATIC_STARTS } from './static-table.ts';
 
 export class HpackEncoder {
   readonly table = new DynamicTable();
@@ -59,24 +61,22 @@ export class HpackEncoder {
   /**
    * Appends a field; its name is written in lower case.
    *
-   * @param id  its `FIELD` number, `FIELD.unknown` when that is not known
+   * @param id  its `FIELD` number or `pseudoId`; always the same for a name. `FIELD.unknown` for every other name
    */
   field(bytes: Buffer, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, id: number): void {
     const valueLength = valueEnd - valueStart;
     const nameLength = nameEnd - nameStart;
     this.#reserve(2 * (nameLength + valueLength) + 16);
     const { out } = this;
-    let hash = 0;
-    for (let index = nameStart; index < nameEnd; index++) hash = Math.imul(hash ^ (LOWER[bytes[index] ?? 0] ?? 0), PRIME);
-    const nameHash = hash ^ (hash >>> 15);
+    const nameHash = id === FIELD.unknown ? hashOfName(bytes, nameStart, nameEnd) : hashOfId(id);
+    let hash = nameHash;
     const isSecret = NEVER_INDEXED[id] === 1;
     const mayBeIndexed = !isSecret && valueLength <= MAX_INDEXED_VALUE;
 
     if (mayBeIndexed) {
-      for (let index = valueStart; index < valueEnd; index++) hash = Math.imul(hash ^ (bytes[index] ?? 0), PRIME);
-      hash ^= hash >>> 15;
+      hash = hashOfValue(nameHash, bytes, valueStart, valueEnd);
       const found =
-        this.#index === null ? 0 : this.#index.find(this.table, hash, bytes, nameStart, nameEnd, valueStart, valueEnd);
+        this.#index === null ? 0 : this.#index.find(this.table, hash, bytes, nameStart, nameEnd, valueStart, valueEnd, id);
       if (found !== 0) {
         const index = STATIC_COUNT + 1 + this.table.inserted - found;
         if (index < 127) out[this.end++] = 0x80 | index;
@@ -89,10 +89,10 @@ export class HpackEncoder {
       }
     }
 
-    let nameIndex = staticName(nameHash, bytes, nameStart, nameEnd);
+    let nameIndex = id === FIELD.unknown ? staticName(nameHash, bytes, nameStart, nameEnd) : (STATIC_BY_ID[id] ?? 0);
     let isNewName = false;
     if (nameIndex === 0) {
-      const named = this.#index === null ? 0 : this.#index.findName(this.table, nameHash, bytes, nameStart, nameEnd);
+      const named = this.#index === null ? 0 : this.#index.findName(this.table, nameHash, bytes, nameStart, nameEnd, id);
       if (named !== 0) nameIndex = STATIC_COUNT + 1 + this.table.inserted - named;
       else isNewName = true;
     }
@@ -147,13 +147,9 @@ export class HpackEncoder {
     this.end = writeString(out, at, bytes, valueStart, valueEnd, isKept);
   }
 
-  /** Whether the field was appended not long ago; remembers it. A few collisions cost a table entry each, nothing else. */
   #wasSeen(hash: number): boolean {
-    const { seen } = (this.#index ??= new EntryIndex());
-    const place = hash & (SEEN - 1);
-    if (seen[place] === hash) return true;
-    seen[place] = hash;
-    return false;
+    this.#index ??= new EntryIndex();
+    return this.#index.wasSeen(hash);
   }
 
   #reserve(bytes: number): void {
@@ -164,76 +160,9 @@ export class HpackEncoder {
   }
 }
 
-/** Finds entries of an encoder's table by hash: chains of insertion numbers, which entries that are gone end. */
-class EntryIndex {
-  readonly seen = new Int32Array(SEEN);
-  readonly #byField = new Int32Array(BUCKETS);
-  readonly #byName = new Int32Array(BUCKETS);
-  // A table holds at most 128 entries at a time, so that insertion numbers modulo 128 are free when they come again.
-  readonly #hashes = new Int32Array(MAX_ENTRIES);
-  readonly #nameHashes = new Int32Array(MAX_ENTRIES);
-  readonly #next = new Int32Array(MAX_ENTRIES);
-  readonly #nextNamed = new Int32Array(MAX_ENTRIES);
-
-  /** The newest entry of `table` is one with these hashes. */
-  add(table: DynamicTable, nameHash: number, hash: number): void {
-    const number = table.inserted;
-    const place = number & (MAX_ENTRIES - 1);
-    this.#hashes[place] = hash;
-    this.#nameHashes[place] = nameHash;
-    this.#next[place] = this.#byField[hash & (BUCKETS - 1)] ?? 0;
-    this.#byField[hash & (BUCKETS - 1)] = number;
-    this.#nextNamed[place] = this.#byName[nameHash & (BUCKETS - 1)] ?? 0;
-    this.#byName[nameHash & (BUCKETS - 1)] = number;
-  }
-
-  /** The insertion number of the entry that is this field, 0 when there is none. */
-  find(
-    table: DynamicTable,
-    hash: number,
-    bytes: Buffer,
-    nameStart: number,
-    nameEnd: number,
-    valueStart: number,
-    valueEnd: number,
-  ): number {
-    const gone = table.inserted - table.count;
-    let number = this.#byField[hash & (BUCKETS - 1)] ?? 0;
-    while (number > gone) {
-      const place = number & (MAX_ENTRIES - 1);
-      if (this.#hashes[place] === hash) {
-        const slot = table.slotOf(table.inserted - number);
-        const start = table.starts[slot] ?? 0;
-        const value = start + (nameEnd - nameStart) + 2;
-        if (
-          table.nameLengths[slot] === nameEnd - nameStart &&
-          table.lengths[slot] === nameEnd - nameStart + valueEnd - valueStart + 4 &&
-          equalsLower(bytes, nameStart, nameEnd, table.bytes, start) &&
-          equals(bytes, valueStart, valueEnd, table.bytes, value)
-        ) {
-          return number;
-        }
-      }
-      number = this.#next[place] ?? 0;
-    }
-    return 0;
-  }
-
-  /** The insertion number of an entry with this name, 0 when there is none. */
-  findName(table: DynamicTable, nameHash: number, bytes: Buffer, nameStart: number, nameEnd: number): number {
-    const gone = table.inserted - table.count;
-    let number = this.#byName[nameHash & (BUCKETS - 1)] ?? 0;
-    while (number > gone) {
-      const place = number & (MAX_ENTRIES - 1);
-      if (this.#nameHashes[place] === nameHash) {
-        const slot = table.slotOf(table.inserted - number);
-        const isSame = table.nameLengths[slot] === nameEnd - nameStart;
-        if (isSame && equalsLower(bytes, nameStart, nameEnd, table.bytes, table.starts[slot] ?? 0)) return number;
-      }
-      number = this.#nextNamed[place] ?? 0;
-    }
-    return 0;
-  }
+/** The id of a pseudo-header for `HpackEncoder.field`: its `PSEUDO` number, behind all of `FIELD`. */
+export function pseudoId(pseudo: number): number {
+  return FIRST_PSEUDO_ID + pseudo;
 }
 
 /** Writes an integer with its first bits under `mask` (RFC 7541, section 5.1). */
@@ -285,25 +214,8 @@ function isGzipDeflate(bytes: Buffer, nameStart: number, nameEnd: number, valueS
   return equals(bytes, valueStart, valueStart + GZIP_DEFLATE_LENGTH, STATIC_BYTES, line + nameLength + 2);
 }
 
-function equals(bytes: Buffer, start: number, end: number, other: Buffer, otherStart: number): boolean {
-  for (let index = start; index < end; index++) if (bytes[index] !== other[otherStart + index - start]) return false;
-  return true;
-}
-
-function equalsLower(bytes: Buffer, start: number, end: number, other: Buffer, otherStart: number): boolean {
-  for (let index = start; index < end; index++) {
-    if (LOWER[bytes[index] ?? 0] !== other[otherStart + index - start]) return false;
-  }
-  return true;
-}
-
-/** That of FNV-1a. */
-const PRIME = 16_777_619;
 /** Longer values are not worth their place. */
 const MAX_INDEXED_VALUE = 512;
-const MAX_ENTRIES = TABLE_BYTES / ENTRY_OVERHEAD;
-const BUCKETS = 128;
-const SEEN = 64;
 const LOOP_LIMIT = 48;
 const ACCEPT_ENCODING = 16;
 const GZIP_DEFLATE_LENGTH = 'gzip, deflate'.length;
@@ -317,6 +229,16 @@ const SHARED = Buffer.allocUnsafeSlow(65_536);
 /** The lower-case name that is being written; as long as any head. */
 const NAME = Buffer.allocUnsafeSlow(65_536);
 
+const FIRST_PSEUDO_ID = 200;
+
+/** The first entry of the static table with a name, by id; 0 for none. */
+const STATIC_BY_ID = new Uint8Array(256);
+for (let index = STATIC_COUNT; index >= 1; index--) {
+  const pseudo = (STATIC_KINDS[index] ?? 0) & KIND.pseudo;
+  const id = pseudo === PSEUDO.none ? (STATIC_IDS[index] ?? 0) : pseudoId(pseudo);
+  if (id !== FIELD.unknown) STATIC_BY_ID[id] = index;
+}
+
 const STATIC_PLACES = 256;
 const STATIC_BY_NAME = new Uint8Array(STATIC_PLACES);
 for (let index = STATIC_COUNT; index >= 1; index--) placeName(index);
@@ -325,10 +247,7 @@ for (let index = STATIC_COUNT; index >= 1; index--) placeName(index);
 function placeName(index: number): void {
   const start = STATIC_STARTS[index] ?? 0;
   const end = start + (STATIC_NAME_LENGTHS[index] ?? 0);
-  let hash = 0;
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (STATIC_BYTES[at] ?? 0), PRIME);
-  hash ^= hash >>> 15;
-  let place = hash & (STATIC_PLACES - 1);
+  let place = hashOfName(STATIC_BYTES, start, end) & (STATIC_PLACES - 1);
   for (;;) {
     const other = STATIC_BY_NAME[place] ?? 0;
     const isSame =

@@ -31,7 +31,12 @@ export function kindOfName(bytes: Uint8Array, start: number, end: number): numbe
 export function kindOfValue(bytes: Uint8Array, start: number, end: number): number {
   if (start === end) return 0;
   if (isBlank(bytes[start] ?? 0) || isBlank(bytes[end - 1] ?? 0)) return KIND.badValue;
-  for (let index = start; index < end; index++) if (TEXT[bytes[index] ?? 0] === 0) return KIND.badValue;
+  let index = start;
+  for (const last = end - 3; index < last; index += 4) {
+    const first = (TEXT[bytes[index] ?? 0] ?? 0) & (TEXT[bytes[index + 1] ?? 0] ?? 0);
+    if ((first & (TEXT[bytes[index + 2] ?? 0] ?? 0) & (TEXT[bytes[index + 3] ?? 0] ?? 0)) === 0) return KIND.badValue;
+  }
+  for (; index < end; index++) if (TEXT[bytes[index] ?? 0] === 0) return KIND.badValue;
   return 0;
 }
 
