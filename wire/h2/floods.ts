@@ -10,6 +10,8 @@ import type { H2Limits } from './limits.ts';
 export class FloodGuard {
   /** Frames of either side that open a stream or carry data; they allow more of what goes with them. */
   useful = 0;
+  /** Streams that both sides ended as they should. */
+  completed = 0;
   readonly #limits: H2Limits;
   #peerResets = 0;
   #streamFaults = 0;
@@ -32,6 +34,7 @@ export class FloodGuard {
     if (nowMs - this.#sinceMs < this.#limits.windowMs) return;
     this.#sinceMs = nowMs;
     this.useful = 0;
+    this.completed = 0;
     this.#peerResets = 0;
     this.#streamFaults = 0;
     this.#emptyFrames = 0;
@@ -44,7 +47,7 @@ export class FloodGuard {
   }
 
   peerReset(): H2Fault | null {
-    return ++this.#peerResets > this.#limits.peerResets ? 'too_many_resets' : null;
+    return ++this.#peerResets > this.#limits.peerResets + this.completed / COMPLETED_PER_RESET ? 'too_many_resets' : null;
   }
 
   streamFault(): H2Fault | null {
@@ -72,7 +75,7 @@ export class FloodGuard {
   }
 
   unknownFrame(): H2Fault | null {
-    return ++this.#unknownFrames > this.#limits.unknownFrames ? 'too_many_unknown_frames' : null;
+    return ++this.#unknownFrames > this.#limits.unknownFrames + this.useful ? 'too_many_unknown_frames' : null;
   }
 
   /** A frame on a stream that is over, which every peer may send now and then. */
@@ -80,3 +83,6 @@ export class FloodGuard {
     return ++this.#lateFrames > this.#limits.unknownFrames + 2 * this.useful ? 'too_many_unknown_frames' : null;
   }
 }
+
+/** So many streams that go well allow a peer one more that it gives up. */
+const COMPLETED_PER_RESET = 5;

@@ -25,7 +25,7 @@ export interface H2Limits extends FieldLimits {
   readonly queuedBytes: number;
   /** The time over which the following are counted, milliseconds. */
   readonly windowMs: number;
-  /** Streams that the peer reset before they were complete. `too_many_resets` */
+  /** Streams that the peer reset before they were complete, and one more for every five that went well. `too_many_resets` */
   readonly peerResets: number;
   /** Streams that we had to reset for a fault of the peer's, malformed and refused ones included. `too_many_stream_faults` */
   readonly streamFaults: number;
@@ -39,7 +39,10 @@ export interface H2Limits extends FieldLimits {
   readonly windowUpdates: number;
   /** PRIORITY, and two more for each useful frame. `too_many_priorities` */
   readonly priorities: number;
-  /** Frames of types that we do not know, and any on streams that are over. `too_many_unknown_frames` */
+  /**
+   * Frames of types that we do not know, and one more for each useful frame; counted apart, any on streams that are over, and two
+   * more. `too_many_unknown_frames`
+   */
   readonly unknownFrames: number;
   /** From the first byte of the connection to the first SETTINGS. `preface_timeout` */
   readonly prefaceMs: number;

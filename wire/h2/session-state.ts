@@ -89,12 +89,12 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
 
   localDone(stream: H2Stream<Owner>): void {
     stream.isLocalDone = true;
-    if (stream.isRemoteDone) this.close(stream);
+    if (stream.isRemoteDone) this.#complete(stream);
   }
 
   remoteDone(stream: H2Stream<Owner>): void {
     stream.isRemoteDone = true;
-    if (stream.isLocalDone) this.close(stream);
+    if (stream.isLocalDone) this.#complete(stream);
   }
 
   writable(stream: H2Stream<Owner>): void {
@@ -168,6 +168,12 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
       }
     }
     this.giveBack(given);
+  }
+
+  #complete(stream: H2Stream<Owner>): void {
+    if (stream.isClosed) return;
+    this.floods.completed++;
+    this.close(stream);
   }
 
   /** Gives bytes of the session's window back. */

@@ -108,7 +108,11 @@ export class H2Session<Owner> {
     return streams.size < peer.maxConcurrentStreams && nextOwnId < MAX_STREAM_ID;
   }
 
-  /** Opens a stream of ours; null when the peer takes no more now. Its head must be the next that is sent. */
+  /**
+   * Opens a stream of ours; null when the peer takes no more now. Its head must be the next that is sent.
+   *
+   * @param method  CONNECT for extended CONNECT too; then set the stream's `protocol`
+   */
   open(owner: Owner, method: string): H2Stream<Owner> | null {
     if (!this.canOpen) return null;
     const state = this.#state;

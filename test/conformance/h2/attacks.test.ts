@@ -199,6 +199,24 @@ test('a peer that works may ping and open windows as much as it works', () => {
   expect(recorder.events.at(-1)).toBe('data 1 1');
 });
 
+test('a peer whose streams go well may give up one of five beyond the limit', () => {
+  const { recorder, session } = server();
+  recorder.onHead = (stream) => {
+    session.head.begin();
+    session.head.status(204);
+    session.sendHead(stream);
+    session.sendEnd(stream, null);
+  };
+  let next = 1;
+  for (let round = 0; round < 500; round++) {
+    for (let count = 0; count < 5; count++, next += 2) feed(session, headers(next, GET));
+    const reset = frame(FRAME.rstStream, 0, next, number(8));
+    expect(feed(session, headers(next, POST, FLAG.endHeaders), reset)).toBeNull();
+    next += 2;
+    outputOf(session);
+  }
+});
+
 test('answers that nobody reads end the session at the cap', () => {
   const { session, recorder } = server(
     { queuedBytes: 100_000 },
