@@ -1,18 +1,38 @@
 /** Random HTTP/2 input, aware of its structure: mostly frames that belong together, of which some are bent. */
-import { block, data, frame, GET, HELLO, number, POST, settings, type Fields } from '#test/conformance/h2/raw-peer.ts';
+import {
+  block,
+  data,
+  frame,
+  GET,
+  HELLO,
+  number,
+  POST,
+  settings,
+  SETTINGS_ACK,
+  type Fields,
+} from '#test/conformance/h2/raw-peer.ts';
 import { FLAG, FRAME } from '#wire/h2/frames.ts';
 
 import type { Random } from './h1-inputs.ts';
 
 /** What a client might send from its first byte on. */
 export function randomClient(random: Random): Buffer {
-  const parts = [random.below(20) === 0 ? bent(random, HELLO) : HELLO];
+  return randomFrames(random, HELLO, randomRequest);
+}
+
+/** What a server might send to a client that has opened a few streams. */
+export function randomServer(random: Random): Buffer {
+  return randomFrames(random, Buffer.concat([settings(), SETTINGS_ACK]), randomResponse);
+}
+
+function randomFrames(random: Random, hello: Buffer, randomHead: (random: Random) => Fields): Buffer {
+  const parts = [random.below(20) === 0 ? bent(random, hello) : hello];
   const count = 1 + random.below(25);
   let nextId = 1;
   for (let index = 0; index < count; index++) {
     const id = random.below(16) === 0 ? random.below(20) : random.below(4) === 0 ? Math.max(1, nextId - 2) : nextId;
     if (id === nextId) nextId += 2;
-    const bytes = randomFrame(random, id);
+    const bytes = randomFrame(random, id, randomHead);
     parts.push(random.below(30) === 0 ? bent(random, bytes) : bytes);
   }
   return Buffer.concat(parts);
@@ -46,7 +66,7 @@ export function randomBlock(random: Random): Buffer {
   return Buffer.concat(parts);
 }
 
-function randomFrame(random: Random, id: number): Buffer {
+function randomFrame(random: Random, id: number, randomHead: (random: Random) => Fields): Buffer {
   switch (random.below(24)) {
     case 0:
       return data(id, Buffer.alloc(random.below(300), 97), random.below(2));
@@ -83,7 +103,12 @@ function randomFrame(random: Random, id: number): Buffer {
   }
 }
 
-function randomHead(random: Random): Fields {
+function randomResponse(random: Random): Fields {
+  const status = random.pick(['200', '200', '200', '204', '304', '103', '100', '404', '101', '99', '']);
+  return [[':status', status], ...Array.from({ length: random.below(5) }, () => randomField(random))];
+}
+
+function randomRequest(random: Random): Fields {
   const base = random.below(2) === 0 ? GET : POST;
   const fields = [...base, ...Array.from({ length: random.below(5) }, () => randomField(random))];
   if (random.below(6) === 0) fields.splice(random.below(fields.length), 1);
