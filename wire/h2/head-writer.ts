@@ -19,6 +19,8 @@ export class HeadWriter {
   readonly encoder = new HpackEncoder();
   readonly #slots: (Kept | null)[] = [];
   readonly #hashes = new Int32Array(SLOTS);
+  /** Of the head that is being written; 0 when it is not to be kept. */
+  #hash = 0;
 
   begin(): void {
     this.encoder.begin();
@@ -151,8 +153,6 @@ export class HeadWriter {
     this.encoder.repeat(kept.block);
     return true;
   }
-
-  #hash = 0;
 
   /** Remembers a block that changed nothing, when its head comes for the second time. */
   #keep(head: MessageHead, kind: number, start: number): void {

@@ -10,6 +10,7 @@
  * Hot path.
  */
 import type { Trailers } from '../h1/chunked.ts';
+import { ERROR_CODE } from './error-codes.ts';
 import type { H2Fault } from './faults.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { HeadWriter } from './head-writer.ts';
@@ -19,7 +20,6 @@ import type { Role } from './session-events.ts';
 import { SessionState } from './session-state.ts';
 import type { PeerSettings } from './settings.ts';
 import type { H2Stream } from './stream.ts';
-import { ERROR_CODE } from './error-codes.ts';
 
 export class H2Session<Owner> {
   readonly #state: SessionState<Owner>;
