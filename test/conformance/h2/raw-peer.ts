@@ -189,6 +189,16 @@ export function client(limits: Partial<H2Limits> = {}): { session: H2Session<str
   return { session, recorder };
 }
 
+/** Answers with status 200 and this content. */
+export function answer(session: H2Session<string>, stream: H2Stream<string>, content: string): void {
+  session.head.begin();
+  session.head.status(200);
+  session.sendHead(stream);
+  const bytes = Buffer.from(content);
+  session.sendData(stream, bytes, 0, bytes.length);
+  session.sendEnd(stream, null);
+}
+
 /** Gives a session everything at once. */
 export function feed(session: H2Session<string>, ...bytes: readonly Buffer[]): H2Fault | null {
   const all = Buffer.concat(bytes);
