@@ -100,9 +100,12 @@ function askedOf(maker: SampleMaker): readonly { connection: ConnectionAttribute
   return asked;
 }
 
-/** Namespaces and accounts are read of own, well-formed identities only; a stricter reading may only deny. */
+/**
+ * Namespaces and accounts are read of own, well-formed identities only, and at their place only: to Istio's regular expression
+ * `/ns/ns/sa/x` is in the namespace `sa` as well. A stricter reading may only deny.
+ */
 function isListedDeviation({ principal }: ConnectionAttributes, isAllowed: boolean): boolean {
-  return !isAllowed && principal !== null && !/^spiffe:\/\/cluster\.local\/ns\/[^/]+\/sa\/[^/]+$/.test(principal);
+  return !isAllowed && principal !== null && !/^spiffe:\/\/cluster\.local\/ns\/(?!ns\/)[^/]+\/sa\/[^/]+$/.test(principal);
 }
 
 function expressible(policy: Policy, random: Random): Policy {
