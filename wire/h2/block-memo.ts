@@ -6,8 +6,6 @@
  */
 import type { FieldTable, MessageHead, RequestHead, ResponseHead } from '../h1/head.ts';
 
-export type BlockKind = 'request' | 'response';
-
 export class BlockMemo {
   contentLength = -1;
   protocol = '';
@@ -15,7 +13,6 @@ export class BlockMemo {
   #key = EMPTY;
   #keyStart = 0;
   #keyEnd = 0;
-  #kind: BlockKind = 'request';
   #place = 0;
   #found: Kept | null = null;
 
@@ -30,17 +27,15 @@ export class BlockMemo {
   }
 
   /** Looks for a block, for `restore` or one of the `keep` methods. */
-  find(bytes: Buffer, start: number, end: number, kind: BlockKind, version: number): void {
-    let hash = kind.length;
+  find(bytes: Buffer, start: number, end: number, version: number): void {
+    let hash = end - start;
     for (let index = start; index < end; index++) hash = Math.imul(hash ^ (bytes[index] ?? 0), 16_777_619);
     this.#place = (hash ^ (hash >>> 15)) & (SLOTS - 1);
     this.#key = bytes;
     this.#keyStart = start;
     this.#keyEnd = end;
-    this.#kind = kind;
     const kept = this.#slots[this.#place] ?? null;
-    this.#found =
-      kept !== null && kept.kind === kind && kept.version === version && isKey(kept.key, bytes, start, end) ? kept : null;
+    this.#found = kept !== null && kept.version === version && isKey(kept.key, bytes, start, end) ? kept : null;
   }
 
   /** Fills the head with what was found; false when nothing was. */
@@ -86,7 +81,7 @@ export class BlockMemo {
   #keep(head: MessageHead, contentLength: number, version: number): Kept | null {
     if (head.end - head.start > MAX_HEAD) return null;
     const key = Buffer.from(this.#key.subarray(this.#keyStart, this.#keyEnd));
-    const kept = new Kept(key, this.#kind, version, head, contentLength);
+    const kept = new Kept(key, version, head, contentLength);
     this.#slots[this.#place] = kept;
     return kept;
   }
@@ -95,7 +90,6 @@ export class BlockMemo {
 /** A head whose offsets count from its own start. */
 class Kept {
   readonly key: Buffer;
-  readonly kind: BlockKind;
   readonly version: number;
   readonly contentLength: number;
   readonly bytes: Buffer;
@@ -111,10 +105,9 @@ class Kept {
   expectsContinue = false;
   status = 0;
 
-  constructor(key: Buffer, kind: BlockKind, version: number, head: MessageHead, contentLength: number) {
+  constructor(key: Buffer, version: number, head: MessageHead, contentLength: number) {
     const { fields, start } = head;
     this.key = key;
-    this.kind = kind;
     this.version = version;
     this.contentLength = contentLength;
     this.bytes = Buffer.from(head.bytes.subarray(start, head.end));

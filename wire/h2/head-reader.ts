@@ -11,7 +11,7 @@ import { equalsName, nameBytes } from '../h1/field-names.ts';
 import { FIELD, FRAMING, RequestHead, ResponseHead, type FieldTable } from '../h1/head.ts';
 import { methodText } from '../h1/request.ts';
 import { writeText } from '../h1/serialise.ts';
-import { BlockMemo, type BlockKind } from './block-memo.ts';
+import { BlockMemo } from './block-memo.ts';
 import type { H2Fault } from './faults.ts';
 import { DecodedFields, LINES_START, MAX_HEADER_LIST_BYTES, type FieldLimits } from './hpack/decoded-fields.ts';
 import { HpackDecoder } from './hpack/decoder.ts';
@@ -26,7 +26,7 @@ export const responseHead = new ResponseHead();
 /** The trailer section that `HeadReader.trailers` read last. */
 export const trailers = new Trailers(MAX_HEADER_LIST_BYTES);
 
-/** Reads the blocks of one connection, which must all pass through it. */
+/** Reads the blocks of one connection, which must all pass through it: requests or responses, and trailers. */
 export class HeadReader {
   /** What Content-Length said in the last head, -1 without one. */
   contentLength = -1;
@@ -42,7 +42,7 @@ export class HeadReader {
 
   /** Reads a request's block into `requestHead`. */
   request(bytes: Buffer, start: number, end: number, endsStream: boolean): H2Fault | null {
-    const memo = this.#recall(bytes, start, end, 'request');
+    const memo = this.#recall(bytes, start, end);
     if (memo !== null && memo.restore(requestHead, null)) {
       this.contentLength = memo.contentLength;
       this.protocol = memo.protocol;
@@ -59,7 +59,7 @@ export class HeadReader {
 
   /** Reads a response's block into `responseHead`; `method` is that of the request. */
   response(bytes: Buffer, start: number, end: number, endsStream: boolean, method: string): H2Fault | null {
-    const memo = this.#recall(bytes, start, end, 'response');
+    const memo = this.#recall(bytes, start, end);
     if (memo !== null && memo.restore(null, responseHead)) this.contentLength = memo.contentLength;
     else {
       const fault = this.#decode(bytes, start, end, responseHead.fields, 0, false) ?? this.#makeResponse();
@@ -106,10 +106,10 @@ export class HeadReader {
   }
 
   /** The place of this block in the memo, null when it may not have one. */
-  #recall(bytes: Buffer, start: number, end: number, kind: BlockKind): BlockMemo | null {
+  #recall(bytes: Buffer, start: number, end: number): BlockMemo | null {
     if (!BlockMemo.mayKeep(bytes, start, end)) return null;
     this.#memo ??= new BlockMemo();
-    this.#memo.find(bytes, start, end, kind, this.#decoder.table.version);
+    this.#memo.find(bytes, start, end, this.#decoder.table.version);
     return this.#memo;
   }
 

@@ -131,6 +131,22 @@ describe('heads written by HeadWriter', () => {
     }
   });
 
+  test('are not taken from the memo for another framing', () => {
+    const writer = new HeadWriter();
+    const reader = new HeadReader(DEFAULT_H2_LIMITS);
+    const text = 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\nserver: a\r\n\r\n';
+    for (let round = 0; round < 12; round++) {
+      const method = round % 4 === 3 ? 'HEAD' : 'GET';
+      const head = new ResponseHead();
+      parseResponseHead(Buffer.from(text), 0, text.length, head, DEFAULT_HEAD_LIMITS, method);
+      head.fields.dropped[0] = 1;
+      writer.begin();
+      writer.response(head);
+      expect(reader.response(writer.encoder.out, 0, writer.encoder.end, false, method)).toBeNull();
+      expect(fieldsOf(responseHead)).toHaveLength(method === 'HEAD' ? 1 : 2);
+    }
+  });
+
   test('as extended CONNECT name their protocol', () => {
     const head = new RequestHead();
     const text =

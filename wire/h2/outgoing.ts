@@ -1,6 +1,6 @@
 /**
  * What a session sends: frames into one output, content as the peer's windows let it (RFC 9113, sections 5.2 and 6.9), the rest in
- * the streams' queues, which are served in turn. An end that follows directly on a frame is put into it.
+ * the streams' queues, which are served in turn. An end that comes while the last frame of its stream still waits is put into it.
  *
  * Hot path.
  */
@@ -32,10 +32,10 @@ export class Outgoing<Owner> {
   isHeld = false;
   readonly #events: OutgoingEvents<Owner>;
   #waiting: H2Stream<Owner>[] = [];
-  /** The last DATA or HEADERS frame in `output`: whose it is, where it begins, -1 when that can't be told, and what ends it. */
+  /** The last DATA or HEADERS frame that was not yet taken: whose it is, the buffer that it ends in, where it begins there or -1. */
   #lastStream: H2Stream<Owner> | null = null;
-  #lastAt = 0;
-  #lastEnd = 0;
+  #lastBytes: Buffer | null = null;
+  #lastAt = -1;
 
   constructor(events: OutgoingEvents<Owner>) {
     this.#events = events;
@@ -232,7 +232,7 @@ export class Outgoing<Owner> {
       this.#finishWithBlock(stream);
       return;
     }
-    if (this.#lastStream === stream && this.#lastAt >= 0 && this.#lastEnd === this.output.length) {
+    if (this.#lastStream === stream && this.#lastAt >= 0 && this.#lastBytes === this.output.bytes) {
       const at = this.#lastAt + FLAGS_OFFSET;
       this.output.bytes[at] = (this.output.bytes[at] ?? 0) | FLAG.endStream;
     } else {
@@ -252,7 +252,7 @@ export class Outgoing<Owner> {
   #note(stream: H2Stream<Owner>, first: number): void {
     this.#lastStream = stream;
     this.#lastAt = first;
-    this.#lastEnd = this.output.length;
+    this.#lastBytes = this.output.bytes;
     this.#events.frameSent(stream);
   }
 

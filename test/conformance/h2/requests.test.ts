@@ -156,6 +156,24 @@ describe('a request', () => {
     expect(session.openStreams).toBe(0);
   });
 
+  test('that is refused or comes late keeps the table in step', () => {
+    const { session, recorder } = server({ concurrentStreams: 1 });
+    const insert = (value: string): Buffer => Buffer.concat([Buffer.of(0x40), block([['x-kept', value]]).subarray(1)]);
+    const opening = Buffer.concat([block(POST), insert('first')]);
+    feed(session, frame(FRAME.headers, FLAG.endHeaders, 1, opening));
+    // Refused, then on a stream that we have reset.
+    feed(session, frame(FRAME.headers, FLAG.endHeaders, 3, Buffer.concat([block(POST), insert('second')])));
+    feed(session, frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 3, insert('third')));
+    feed(session, data(1, '', FLAG.endStream));
+    recorder.streams.forEach((stream) => session.sendEnd(stream, null));
+    feed(session, frame(FRAME.headers, TRAILING, 5, Buffer.concat([block(GET), Buffer.of(0xbe, 0xbf, 0xc0)])));
+    expect(recorder.heads.at(-1)?.fields.slice(1)).toEqual([
+      ['x-kept', 'third'],
+      ['x-kept', 'second'],
+      ['x-kept', 'first'],
+    ]);
+  });
+
   test('has its trailers told at its end', () => {
     const { session, recorder } = server();
     feed(
@@ -181,10 +199,18 @@ describe('a request', () => {
     const indexed = Buffer.from(fields.map((_, index) => 0x80 | (61 + fields.length - index)));
     feed(session, frame(FRAME.headers, TRAILING, 1, inserting));
     const states: unknown[] = [];
-    recorder.onHead = (stream, head) => states.push({ ...describeHead(head), expected: stream.expected });
-    for (const id of [3, 5, 7]) feed(session, frame(FRAME.headers, TRAILING, id, indexed));
-    expect(recorder.heads).toHaveLength(4);
-    for (const head of recorder.heads) expect(head).toEqual(recorder.heads[0]);
+    recorder.onHead = (stream, head) => {
+      if (head.fields.count > 1) states.push({ ...describeHead(head), expected: stream.expected });
+      head.fields.dropped.fill(1);
+    };
+    for (const id of [3, 7, 11]) {
+      feed(session, frame(FRAME.headers, TRAILING, id, indexed));
+      // Another head in between leaves nothing behind.
+      feed(session, headers(id + 2, POST));
+    }
+    const heads = recorder.heads.filter(({ fields: { length } }) => length > 1);
+    expect(heads).toHaveLength(4);
+    for (const head of heads) expect(head).toEqual(recorder.heads[0]);
     expect(states[1]).toEqual(states[0]);
     expect(states[2]).toEqual(states[0]);
   });

@@ -46,6 +46,17 @@ describe('windows', () => {
     expect(session.isDead).toBe(false);
   });
 
+  test.each([
+    { why: 'a stream’s beyond 2^31-1', bytes: frame(FRAME.windowUpdate, 0, 1, number(0x7fff_ffff)), fault: null },
+    { why: 'the session’s beyond 2^31-1', bytes: frame(FRAME.windowUpdate, 0, 0, number(0x7fff_ffff)), fault: 'window_overflow' },
+    { why: 'the session’s by nothing', bytes: frame(FRAME.windowUpdate, 0, 0, number(0)), fault: 'window_increment' },
+    { why: 'those of streams nobody opened', bytes: frame(FRAME.windowUpdate, 0, 9, number(1)), fault: 'stream_idle' },
+  ])('may not be opened: $why', ({ bytes, fault }) => {
+    const { session, recorder } = server();
+    expect(feed(session, headers(1, POST, FLAG.endHeaders), bytes)).toBe(fault);
+    expect(recorder.events.at(-1)).toBe(`reset 1 ${fault ?? 'stream_window_overflow'}`);
+  });
+
   test('of padding are given back at once', () => {
     const { session, recorder } = server({ streamWindowBytes: 65_535, sessionWindowBytes: 65_535 });
     recorder.consumes = false;
@@ -53,6 +64,37 @@ describe('windows', () => {
     const padded = frame(FRAME.data, FLAG.padded, 1, Buffer.concat([Buffer.of(255), Buffer.alloc(256)]));
     for (let sent = 0; sent < 1000; sent++) expect(feed(session, padded)).toBeNull();
     expect(recorder.events.filter((event) => event.startsWith('data'))).toHaveLength(1000);
+  });
+});
+
+describe('a frame that may not be', () => {
+  test.each([
+    { why: 'an acknowledgement before any SETTINGS', bytes: Buffer.concat([PREFACE, raw.SETTINGS_ACK]), fault: 'preface' },
+    { why: 'a PING before any SETTINGS', bytes: Buffer.concat([PREFACE, frame(FRAME.ping, 0, 0, 'abcdefgh')]), fault: 'preface' },
+    { why: 'something else than the preface', bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n'), fault: 'preface' },
+    {
+      why: 'DATA with more padding than payload',
+      bytes: Buffer.concat([raw.HELLO, headers(1, POST, FLAG.endHeaders), frame(FRAME.data, FLAG.padded, 1, Buffer.of(2, 0))]),
+      fault: 'frame_padding',
+    },
+    {
+      why: 'HEADERS with more padding than payload',
+      bytes: Buffer.concat([raw.HELLO, frame(FRAME.headers, FLAG.padded | FLAG.endHeaders, 1, Buffer.of(3, 0x82))]),
+      fault: 'frame_padding',
+    },
+    {
+      why: 'CONTINUATION without HEADERS',
+      bytes: Buffer.concat([raw.HELLO, frame(FRAME.continuation, 4, 1)]),
+      fault: 'frame_unexpected',
+    },
+    { why: 'a stream of the server’s', bytes: Buffer.concat([raw.HELLO, headers(2, GET)]), fault: 'stream_id' },
+    {
+      why: 'an id that was passed over',
+      bytes: Buffer.concat([raw.HELLO, headers(5, GET), headers(3, GET)]),
+      fault: 'stream_id',
+    },
+  ])('ends the session: $why', ({ bytes, fault }) => {
+    expect(server({}, bytes).session.fault).toBe(fault);
   });
 });
 
@@ -143,6 +185,11 @@ describe('the end of a session', () => {
     if (stream !== undefined) session.sendData(stream, Buffer.from('x'), 0, 1);
     session.tick(59_999);
     expect(session.openStreams).toBe(2);
+    // As long as our own socket is full, it is not the peer's window that is waited for.
+    session.hold();
+    session.tick(60_000);
+    expect(session.openStreams).toBe(2);
+    session.release();
     session.tick(60_000);
     expect(recorder.events.at(-1)).toBe('reset 1 stream_stalled');
     session.tick(90_000);
