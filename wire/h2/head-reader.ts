@@ -52,8 +52,10 @@ export class HeadReader {
       if (fault !== null) return fault;
       if (memo !== null) memo.keepRequest(requestHead, this.contentLength, this.protocol, this.#decoder.table.version);
     }
-    if (endsStream && this.contentLength > 0) return 'content_length';
-    this.#frameRequest(endsStream);
+    const isTunnel = this.protocol !== '' || requestHead.method === 'CONNECT';
+    // What a tunnel carries has no length.
+    if (this.contentLength >= 0 && (isTunnel || (endsStream && this.contentLength > 0))) return 'content_length';
+    this.#frameRequest(endsStream || isTunnel);
     return null;
   }
 
@@ -216,12 +218,11 @@ export class HeadReader {
     return null;
   }
 
-  #frameRequest(endsStream: boolean): void {
+  #frameRequest(hasNoContent: boolean): void {
     const head = requestHead;
     head.contentLength = this.contentLength < 0 ? 0 : this.contentLength;
     if (this.contentLength >= 0) head.framing = FRAMING.length;
-    else if (endsStream || this.protocol !== '' || head.method === 'CONNECT') head.framing = FRAMING.none;
-    else head.framing = FRAMING.chunked;
+    else head.framing = hasNoContent ? FRAMING.none : FRAMING.chunked;
   }
 
   #makeResponse(): H2Fault | null {

@@ -34,7 +34,7 @@ export interface ServerEvents<Owner> extends StreamEvents<Owner> {
 
 /** Handles a session of which we are the client. */
 export interface ClientEvents<Owner> extends StreamEvents<Owner> {
-  /** A 1xx. `head` is valid during the call. */
+  /** A 1xx. `head` is valid during the call. How many a stream may have is the handler's to say. */
   onInformational(stream: H2Stream<Owner>, head: ResponseHead): void;
   /** The final head. `head` is valid during the call. */
   onResponse(stream: H2Stream<Owner>, head: ResponseHead): void;

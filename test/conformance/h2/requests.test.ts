@@ -103,6 +103,15 @@ describe('a request', () => {
     { why: 'CONNECT with a path', fields: [[':method', 'CONNECT'], ...GET.slice(1)], fault: 'pseudo_misplaced' },
     { why: 'CONNECT without an authority', fields: [[':method', 'CONNECT']], fault: 'pseudo_missing' },
     { why: ':protocol beside GET', fields: [...GET, [':protocol', 'websocket']], fault: 'protocol' },
+    {
+      why: 'CONNECT with a length',
+      fields: [
+        [':method', 'CONNECT'],
+        [':authority', 'a'],
+        ['content-length', '0'],
+      ],
+      fault: 'content_length',
+    },
     { why: 'an empty :protocol', fields: [[':method', 'CONNECT'], [':protocol', ''], ...GET.slice(1)], fault: 'protocol' },
     { why: 'a name in upper case', fields: [...GET, ['X-Y', 'z']], fault: 'field_name' },
     { why: 'a name with a blank', fields: [...GET, ['x y', 'z']], fault: 'field_name' },
