@@ -99,7 +99,7 @@ async function runAll(args: Arguments, folder: string): Promise<void> {
     options: {
       rounds: args.rounds,
       seconds: args.seconds,
-      warmSeconds: args.quick ? 1.5 : 3,
+      warmSeconds: args.quick ? 1.5 : 12,
       settleMs: args.quick ? 700 : 2000,
       nodeOptions: args.nodeOptions,
     },
