@@ -8,7 +8,7 @@
 import http2 from 'node:http2';
 import { duplexPair } from 'node:stream';
 
-import { RequestHead, ResponseHead, type MessageHead } from '#wire/h1/head.ts';
+import { FIELD, RequestHead, ResponseHead, type MessageHead } from '#wire/h1/head.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { DEFAULT_HEAD_LIMITS } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
@@ -26,7 +26,7 @@ interface Subject {
   readonly name: string;
   /** Does it `times` times; the sum keeps the work from being optimised away. */
   readonly run: (times: number) => number | Promise<number>;
-  /** How much less often than the others it is done. */
+  /** How much less often than the others it is done; what is cheap is done more often, because the clock of CPU time is coarse. */
   readonly every: number;
 }
 
@@ -35,7 +35,9 @@ async function main(args: readonly string[]): Promise<void> {
   const isQuick = args.includes('--quick');
   const rounds = isQuick ? 5 : 15;
   const times = isQuick ? 20_000 : 100_000;
-  console.log(`ns of thread CPU each, median [min-max] of ${rounds} interleaved rounds of ${times}, slow ones less\n`);
+  console.log(
+    `ns of thread CPU each, median [min-max] of ${rounds} interleaved rounds of ${times}, slow ones less, fast ones more\n`,
+  );
   const samples = SUBJECTS.map((): number[] => []);
   for (const { every, run } of SUBJECTS) sink += await run(times / every);
   for (let round = 0; round < rounds; round++) {
@@ -127,6 +129,10 @@ function responseHead(lines: Lines): ResponseHead {
   const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   if (parseResponseHead(bytes, 0, bytes.length, head, DEFAULT_HEAD_LIMITS, 'GET') <= 0)
     throw new Error('Cannot read the response');
+  // As the filter leaves it: the length is written anew.
+  for (let index = 0; index < head.fields.count; index++) {
+    if (head.fields.ids[index] === FIELD.contentLength) head.fields.dropped[index] = 1;
+  }
   return head;
 }
 
@@ -362,21 +368,21 @@ const WARM = 8;
 const DISTINCT = 10_000;
 
 const SUBJECTS: readonly Subject[] = [
-  { name: 'read a request, 7 fields, always the same (memo)', run: readRequests(() => GRPC, 1), every: 1 },
+  { name: 'read a request, 7 fields, always the same (memo)', run: readRequests(() => GRPC, 1), every: 0.1 },
   {
     name: 'read a request, 4 fields, 10,000 paths',
     run: readRequests((index) => [`GET /orders/${index} HTTP/1.1`, ...CALL(0).slice(1)], DISTINCT),
     every: 1,
   },
   { name: 'read a request, 12 fields with token and cookie, 10,000 paths', run: readRequests(LARGE, DISTINCT), every: 1 },
-  { name: 'write a request, 7 fields, always the same (memo)', run: writeRequests(() => GRPC, 1), every: 1 },
+  { name: 'write a request, 7 fields, always the same (memo)', run: writeRequests(() => GRPC, 1), every: 0.1 },
   { name: 'write a request, 12 fields with token and cookie, 10,000 paths', run: writeRequests(LARGE, DISTINCT), every: 1 },
-  { name: 'write a response, 5 fields, always the same (memo)', run: writeResponses(() => ANSWER_LINES(1), 1), every: 1 },
+  { name: 'write a response, 5 fields, always the same (memo)', run: writeResponses(() => ANSWER_LINES(1), 1), every: 0.1 },
   { name: 'write a response, 5 fields, 10,000 tags', run: writeResponses(ANSWER_LINES, DISTINCT), every: 1 },
-  { name: 'read a DATA frame of 16 bytes', run: readData(16), every: 1 },
-  { name: 'read a DATA frame of 16 KiB', run: readData(16_384), every: 1 },
-  { name: 'write a DATA frame of 16 bytes', run: writeData(16), every: 1 },
-  { name: 'write a DATA frame of 16 KiB', run: writeData(16_384), every: 1 },
+  { name: 'read a DATA frame of 16 bytes', run: readData(16), every: 0.1 },
+  { name: 'read a DATA frame of 16 KiB', run: readData(16_384), every: 0.1 },
+  { name: 'write a DATA frame of 16 bytes', run: writeData(16), every: 0.1 },
+  { name: 'write a DATA frame of 16 KiB', run: writeData(16_384), every: 0.1 },
   { name: 'an exchange of 1 KiB, both ends, 8 in a turn', run: exchange(1024), every: 10 },
   { name: 'the same by node:http2', run: nativeExchange(1024), every: 40 },
 ];
