@@ -64,7 +64,7 @@ export class Incoming<Owner> implements FrameSink {
     if (stream === undefined) {
       if (state.isIdle(streamId)) return 'stream_idle';
       state.giveBack(length);
-      return this.#late(streamId);
+      return state.lateData(streamId, length);
     }
     if (stream.isRemoteDone) {
       state.giveBack(length);
@@ -186,7 +186,7 @@ export class Incoming<Owner> implements FrameSink {
     if (fault !== null) {
       const row = H2_FAULTS[fault];
       if (row.endsSession) return fault;
-      state.refuse(id, row.code);
+      state.refuse(id, row.code, state.initialReceiveWindow);
       server.onRefused(id, fault);
       return state.floods.streamFault();
     }

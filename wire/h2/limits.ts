@@ -40,7 +40,7 @@ export interface H2Limits extends FieldLimits {
   /** PRIORITY, and two more for each useful frame. `too_many_priorities` */
   readonly priorities: number;
   /**
-   * Frames of types that we do not know, and one more for each useful frame; counted apart, any on streams that are over, and two
+   * Frames of types that we do not know, and one more for each useful frame; counted apart, any but DATA on streams that are over, and two
    * more. `too_many_unknown_frames`
    */
   readonly unknownFrames: number;

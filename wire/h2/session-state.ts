@@ -40,6 +40,8 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
   initialReceiveWindow = DEFAULT_WINDOW_BYTES;
   #untold = 0;
   readonly #resetIds = new Int32Array(REMEMBERED_IDS);
+  /** What the peer could still send on each of them when it was reset. */
+  readonly #resetWindows = new Int32Array(REMEMBERED_IDS);
   #resets = 0;
   readonly #closedIds = new Int32Array(REMEMBERED_IDS);
   #closes = 0;
@@ -75,6 +77,15 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
   /** Whether we reset it so lately that frames of the peer's may still be under way. */
   wasResetByUs(id: number): boolean {
     return this.#resetIds.includes(id);
+  }
+
+  /** Content on a stream that is over: it may have been under way when we reset it, up to the window of then. */
+  lateData(id: number, bytes: number): H2Fault | null {
+    const place = this.#resetIds.lastIndexOf(id);
+    if (place < 0) return 'stream_closed';
+    const left = (this.#resetWindows[place] ?? 0) - bytes;
+    this.#resetWindows[place] = left;
+    return left < 0 ? 'stream_closed' : null;
   }
 
   /** Whether it was a stream not long ago, and not an id that was passed over. */
@@ -116,7 +127,7 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
   /** Resets a stream without telling the handler. */
   reset(stream: H2Stream<Owner>, code: number): void {
     if (stream.isClosed) return;
-    this.refuse(stream.id, code);
+    this.refuse(stream.id, code, stream.receiveWindow);
     this.close(stream);
   }
 
@@ -129,9 +140,11 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
     return this.floods.streamFault();
   }
 
-  /** Says RST_STREAM for an id, and remembers it. */
-  refuse(id: number, code: number): void {
-    this.#resetIds[this.#resets++ % REMEMBERED_IDS] = id;
+  /** Says RST_STREAM for an id, and remembers it with the window that the peer has for it. */
+  refuse(id: number, code: number, window: number): void {
+    const place = this.#resets++ % REMEMBERED_IDS;
+    this.#resetIds[place] = id;
+    this.#resetWindows[place] = window;
     this.outgoing.reset(id, code);
   }
 

@@ -154,11 +154,18 @@ test.each<Attack>([
     round: () => [frame(FRAME.rstStream, 0, 1, number(8))],
   },
   {
-    why: 'DATA on a stream that we reset',
-    fault: 'too_many_unknown_frames',
-    within: 110,
+    why: 'DATA on a stream that we reset, beyond its window',
+    fault: 'stream_closed',
+    within: 17,
     opening: [headers(1, [...GET, ['Upper', 'x']], FLAG.endHeaders)],
-    round: () => [data(1, 'x')],
+    round: () => [data(1, Buffer.alloc(16_384))],
+  },
+  {
+    why: 'empty DATA on a stream that we reset',
+    fault: 'too_many_empty_frames',
+    within: 101,
+    opening: [headers(1, [...GET, ['Upper', 'x']], FLAG.endHeaders)],
+    round: () => [data(1, '')],
   },
 ])('$why ends the session with $fault', ({ fault, opening = [], round, within }) => {
   const { session } = server();
@@ -177,6 +184,15 @@ test.each<Attack>([
   // Nobody took the output meanwhile.
   expect(most).toBeLessThan(64 * 1024);
   expect(frames(outputOf(session)).at(-1)?.type).toBe(FRAME.goaway);
+});
+
+test('content that was under way when we reset its stream is passed over, in however many frames', () => {
+  const { session, recorder } = server();
+  feed(session, OPEN_POST);
+  recorder.streams.forEach((stream) => session.reset(stream, 8));
+  for (let sent = 0; sent < 250; sent++) expect(feed(session, data(1, Buffer.alloc(1024)))).toBeNull();
+  expect(feed(session, headers(1, [['x', 'y']]))).toBeNull();
+  expect(recorder.events).toEqual(['request 1 POST /orders']);
 });
 
 test('counts begin anew with each window', () => {
