@@ -85,11 +85,15 @@ export class H1Downstream extends Deadline implements Reader, Caller {
 
   onEnd(): void {
     this.#hasPeerEnded = true;
+    this.#peerEnded();
+    flushOutlets();
+  }
+
+  #peerEnded(): void {
     if (this.#state === HEAD && !this.#isExchangeOpen) this.#endAfterReply();
     else if (this.#state === BODY) this.#breakRequest('bad_body', 'truncated');
     // A request that is complete is still answered: the caller closed its own direction only. But it may be gone altogether.
     else if (this.#state === WAITING) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
-    flushOutlets();
   }
 
   onDeadline(): void {
@@ -157,7 +161,7 @@ export class H1Downstream extends Deadline implements Reader, Caller {
   upstreamFailed(failure: Failure): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (this.#writer.isHeadSent) return this.#abandonFor(failure);
+    if (this.#writer.isHeadSent) return this.#abandon(failure);
     if (upstream !== null && this.#reader.isRepeatable && mayRepeat(this.exchange, failure, upstream)) {
       this.exchange.retry(this.runtime.snapshot);
       this.#reader.repeatHead(this.runtime.headLimits);
@@ -251,7 +255,10 @@ export class H1Downstream extends Deadline implements Reader, Caller {
       this.#upstream?.requestBody(bytes, body.dataStart, body.dataEnd);
       if (body.isDone) {
         const { trailers } = body;
-        this.#requestDone(trailers !== null && filterTrailers(trailers, this.fieldPolicy) > 0 ? trailers : null);
+        const hasTrailers = trailers !== null && filterTrailers(trailers, this.fieldPolicy) > 0;
+        this.runtime.wheel.disarm(this);
+        this.#state = WAITING;
+        this.#upstream?.requestEnd(hasTrailers ? trailers : null);
         return at;
       }
     }
@@ -263,12 +270,6 @@ export class H1Downstream extends Deadline implements Reader, Caller {
     this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     flushOutlets();
     if (this.#upstream !== null && this.#upstream.isBlocked) this.#isReadingPaused = true;
-  }
-
-  #requestDone(trailers: Trailers | null): void {
-    this.runtime.wheel.disarm(this);
-    this.#state = WAITING;
-    this.#upstream?.requestEnd(trailers);
   }
 
   #begin(): void {
@@ -283,7 +284,7 @@ export class H1Downstream extends Deadline implements Reader, Caller {
   #fail(failure: Failure): void {
     const { exchange } = this;
     exchange.failure = failure;
-    if (FAILURES[failure].http === 0) return this.#abandon();
+    if (FAILURES[failure].http === 0) return this.#abandon(failure);
     if (FAILURES[failure].closes || this.#state === BODY) this.#closesAfter = true;
     exchange.status = FAILURES[failure].http;
     writeReply(this.#outlet, exchange, failure, this.#closesAfter);
@@ -291,13 +292,9 @@ export class H1Downstream extends Deadline implements Reader, Caller {
     this.#exchangeDone();
   }
 
-  #abandonFor(failure: Failure): void {
-    this.exchange.failure = failure;
-    this.#abandon();
-  }
-
   /** Breaks the exchange off, and with it the connection: the caller sees that something is missing. */
-  #abandon(): void {
+  #abandon(failure: Failure): void {
+    this.exchange.failure = failure;
     this.#finishExchange();
     this.#closed();
     resetConnection(this.#socket);
@@ -316,20 +313,22 @@ export class H1Downstream extends Deadline implements Reader, Caller {
     this.#upstream = null;
     upstream?.abort();
     this.exchange.detail = detail;
-    if (this.#writer.isHeadSent) return this.#abandonFor(failure);
+    if (this.#writer.isHeadSent) return this.#abandon(failure);
     this.#fail(failure);
   }
 
   #exchangeDone(): void {
     // What is left of an unread body can't be told from a next request.
-    const mustClose = this.#closesAfter || this.#state === BODY || this.#hasPeerEnded;
+    const mustClose = this.#closesAfter || this.#state === BODY;
     this.#finishExchange();
     if (mustClose) return this.#endAfterReply();
     this.#state = HEAD;
     const pending = this.#reader.takePending();
     if (pending === null) this.runtime.wheel.arm(this, this.runtime.timeouts.idleMs);
     else this.#consume(pending, 0, pending.length);
-    this.#readOn();
+    // What was sent before the end is served to its last request.
+    if (this.#hasPeerEnded) this.#peerEnded();
+    else this.#readOn();
   }
 
   /** Takes up reading again, unless a pipelined request waits already or the upstream takes no more of the body. */

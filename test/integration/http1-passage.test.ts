@@ -116,6 +116,18 @@ describe.each([
     expect(client.reader.messages.map((each) => each.body.toString())).toEqual(['late', 'late']);
   });
 
+  test('a caller that closes its direction behind part of a next request gets what it asked for, and no more', async () => {
+    upstream.behaviour = { onRequest: (connection) => void setTimeout(() => connection.write(ok('late')), 50) };
+    for (const part of ['GET /ok HT', 'POST /ok HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab']) {
+      await using client = await connect();
+      client.write(`GET /ok HTTP/1.1\r\nHost: a\r\n\r\nGET /ok/2 HTTP/1.1\r\nHost: a\r\n\r\n${part}`);
+      client.socket.end();
+      await client.over(3_000);
+      expect(client.reader.messages.slice(0, 2).map((each) => each.body.toString())).toEqual(['late', 'late']);
+      expect(client.reader.messages.slice(2).map((each) => statusOf(each))).toEqual(part.startsWith('POST') ? [400] : []);
+    }
+  });
+
   test('lengths that frame nothing are told on: HEAD and 304', async () => {
     upstream.behaviour = {
       onRequest: (connection, request) =>
