@@ -6,7 +6,7 @@ import type { Clock } from '#base/clock.ts';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import type { ProxyLimits, ProxyTimeouts } from '#proto/config/proxy.ts';
 import type { HeadLimits } from '#wire/h1/head.ts';
-import type { H1Downstream } from './http/h1-downstream.ts';
+import type { DownstreamConnection } from './listen/downstream-connection.ts';
 import type { Report } from './report/report.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -31,7 +31,7 @@ export class Runtime {
   readonly timeouts: ProxyTimeouts;
   readonly headLimits: HeadLimits;
   readonly report: Report;
-  readonly #open = new Set<H1Downstream>();
+  readonly #open = new Set<DownstreamConnection>();
   /** Open connections by caller, to bound each one; bounded itself by the number of connections. */
   readonly #byCaller = new Map<string, number>();
   #nextConnection = 1;
@@ -56,14 +56,14 @@ export class Runtime {
     return (this.#byCaller.get(callerKey) ?? 0) < this.limits.connectionsPerIdentity;
   }
 
-  opened(downstream: H1Downstream): void {
+  opened(downstream: DownstreamConnection): void {
     this.#open.add(downstream);
     const { callerKey } = downstream.connection;
     this.#byCaller.set(callerKey, (this.#byCaller.get(callerKey) ?? 0) + 1);
     this.report.connectionsOpened++;
   }
 
-  closed(downstream: H1Downstream): void {
+  closed(downstream: DownstreamConnection): void {
     if (!this.#open.delete(downstream)) return;
     const { callerKey } = downstream.connection;
     const left = (this.#byCaller.get(callerKey) ?? 1) - 1;
@@ -74,7 +74,7 @@ export class Runtime {
     if (this.#open.size === 0) this.#whenEmpty?.();
   }
 
-  get connections(): ReadonlySet<H1Downstream> {
+  get connections(): ReadonlySet<DownstreamConnection> {
     return this.#open;
   }
 

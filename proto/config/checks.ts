@@ -34,7 +34,7 @@ function* identityFindings({ identity }: ProxyConfig): Generator<Finding> {
   };
 }
 
-function* listenerFindings({ inbound, outbound, telemetry }: ProxyConfig): Generator<Finding> {
+function* listenerFindings({ inbound, outbound, hbone, telemetry }: ProxyConfig): Generator<Finding> {
   if (inbound.length + outbound.length === 0) {
     yield {
       code: 'PN0511',
@@ -44,6 +44,7 @@ function* listenerFindings({ inbound, outbound, telemetry }: ProxyConfig): Gener
     };
   }
   const seen = new Map<string, string>();
+  if (hbone !== null) seen.set(addressText(hbone.listen).toLowerCase(), 'hbone');
   const addresses: [string, ListenAddress, DocumentPath][] = [
     ...inbound.map(({ listen }, at): [string, ListenAddress, DocumentPath] => [
       `inbound[${at}]`,
@@ -88,6 +89,9 @@ function* outboundFindings({ outbound, identity }: ProxyConfig): Generator<Findi
   for (const [at, listener] of outbound.entries()) {
     const path = ['spec', 'outbound', at];
     const { listen } = listener;
+    if (listener.endpoints.length === 0) {
+      yield { code: 'PN0511', path, message: 'found no forwardTo, wanted it or endpoints', fix: 'add forwardTo: host:port' };
+    }
     if ('host' in listen && !isLoopback(listen.host)) {
       yield {
         code: 'PN0513',

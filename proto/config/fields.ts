@@ -4,6 +4,8 @@
  *
  * INVARIANT: the `error` of every schema is the text of what was wanted; faults.ts puts what was found in front of it.
  */
+import { isIP } from 'node:net';
+
 import { z } from 'zod';
 
 import { parseCidr } from '#base/cidr.ts';
@@ -19,6 +21,7 @@ import {
   parseHostPort,
   parseListenAddress,
   parseSizeBytes,
+  parseTarget,
 } from './units.ts';
 
 export function choice<const Names extends readonly [string, ...string[]]>(names: Names, byDefault: Names[number]) {
@@ -82,6 +85,19 @@ export function target() {
     const address = parseHostPort(value);
     return address === null || address.port === 0 ? null : address;
   });
+}
+
+/** The same, with the protocol of the workload in front where it is not the usual one. */
+export function workload() {
+  return text('host:port, http://host:port or h2c://host:port, as in 127.0.0.1:8080', parseTarget);
+}
+
+export function cidr() {
+  return text('an address or a CIDR', (value) => (parseCidr(value) === null ? null : value));
+}
+
+export function ipAddress() {
+  return text('an IP address', (value) => (isIP(value) === 0 ? null : value));
 }
 
 export function hostName() {

@@ -132,7 +132,7 @@ describe('readProxyConfig()', () => {
   test('prints a fault as file:line:column, what was found, what was wanted', () => {
     const { faults } = readProxyConfig(SMALLEST.replace('STRICT', 'STRIKT'), 'proxy.yaml');
     expect(faults.map(formatFault)).toEqual([
-      'proxy.yaml:10:40: found "STRIKT", wanted STRICT or DISABLE (spec.inbound[0].mtls, PN0512)\n  fix: did you mean STRICT?',
+      'proxy.yaml:10:40: found "STRIKT", wanted STRICT, PERMISSIVE or DISABLE (spec.inbound[0].mtls, PN0512)\n  fix: did you mean STRICT?',
     ]);
   });
 

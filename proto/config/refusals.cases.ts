@@ -30,25 +30,25 @@ spec:
 export const REFUSALS: readonly Refusal[] = [
   // What belongs to a later version is refused by naming what is accepted.
   {
-    why: 'mtls: PERMISSIVE',
-    edit: ['STRICT', 'PERMISSIVE'],
-    at: 'PERMISSIVE',
+    why: 'mtls: SIMPLE',
+    edit: ['STRICT', 'SIMPLE'],
+    at: 'SIMPLE',
     code: 'PN0512',
-    message: 'wanted STRICT or DISABLE',
+    message: 'wanted STRICT, PERMISSIVE or DISABLE',
   },
   {
-    why: 'h2c://',
-    edit: ['forwardTo: 127', 'forwardTo: h2c://127'],
-    at: 'h2c://',
+    why: 'https:// for the workload',
+    edit: ['forwardTo: 127', 'forwardTo: https://127'],
+    at: 'https://',
     code: 'PN0512',
-    message: 'wanted host:port without a scheme',
+    message: 'wanted host:port, http://host:port or h2c://host:port',
   },
   {
-    why: 'protocol',
+    why: 'protocol: h2',
     edit: ['DISABLE,', 'DISABLE, protocol: h2,'],
-    at: 'protocol',
-    code: 'PN0510',
-    message: 'unknown key "protocol", wanted listen',
+    at: 'h2,',
+    code: 'PN0512',
+    message: 'found "h2", wanted auto, http, http1, http2, grpc or tcp',
   },
   {
     why: 'mode: istio',
@@ -197,7 +197,7 @@ export const REFUSALS: readonly Refusal[] = [
     edit: ['127.0.0.1:19080', '127.0.0.1:0'],
     at: '127.0.0.1:0',
     code: 'PN0512',
-    message: 'host:port without a scheme',
+    message: 'host:port, http://host:port or h2c://host:port',
   },
   {
     why: 'a trust domain in capitals',

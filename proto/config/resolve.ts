@@ -1,7 +1,7 @@
 /** From the document to what the data process gets: every path absolute, every absence a null. */
 import { dirname, resolve } from 'node:path';
 
-import type { ListenAddress, ProxyConfig } from './proxy.ts';
+import type { ListenAddress, ProxyConfig, ProxyLimits } from './proxy.ts';
 import type { ProxyDocument } from './schema.ts';
 
 /** Resolves a valid document that stands in `file`, which is absolute. */
@@ -29,21 +29,42 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
         bundles: Object.fromEntries(Object.entries(identity.files.bundles).map(([name, path]) => [name, absolute(path)])),
       },
     },
-    inbound: spec.inbound.map((listener) => ({
+    inbound: spec.inbound.map(({ forwardTo, ...listener }) => ({
       ...listener,
       listen: listenAt(listener.listen),
-      workloadPort: listener.workloadPort ?? listener.forwardTo.port,
+      forwardTo: { host: forwardTo.host, port: forwardTo.port },
+      upstreamProtocol: forwardTo.protocol ?? (HTTP2_PROTOCOLS.includes(listener.protocol) ? 'http2' : 'http1'),
+      workloadPort: listener.workloadPort ?? forwardTo.port,
     })),
     outbound: spec.outbound.map((listener) => ({
       listen: listenAt(listener.listen),
-      forwardTo: listener.forwardTo,
+      protocol: listener.protocol,
+      // One of the two is there: checks.ts refuses the rest before anything is made of it.
+      forwardTo: listener.forwardTo ?? listener.endpoints?.[0] ?? NOWHERE,
+      endpoints: listener.endpoints ?? (listener.forwardTo === undefined ? [] : [listener.forwardTo]),
+      http2: listener.http2,
+      connectionsPerEndpoint: listener.connectionsPerEndpoint,
+      hboneDestination: listener.hboneDestination ?? null,
+      retries: {
+        attempts: listener.retries.attempts,
+        budgetPercent: listener.retries.budgetPercent,
+        tryMs: listener.retries.perTry,
+      },
+      outlier: {
+        consecutiveFailures: listener.outlier.consecutiveFailures,
+        ejectionMs: listener.outlier.ejection,
+        maxEjectedPercent: listener.outlier.maxEjectedPercent,
+      },
+      circuit: listener.circuit,
       expect: listener.expect,
       sni: listener.sni ?? null,
       allowUids: listener.allowUids ?? null,
     })),
+    hbone: spec.hbone === undefined ? null : { listen: listenAt(spec.hbone.listen), addresses: spec.hbone.addresses },
+    concurrency: spec.concurrency,
     policies: { ...policies, files: policies.files.map(absolute) },
     trustedForwarders: spec.trustedForwarders,
-    limits: spec.limits,
+    limits: resolveLimits(spec.limits),
     timeouts: {
       handshakeMs: timeouts.handshake,
       headMs: timeouts.head,
@@ -54,6 +75,12 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
       upstreamIdleMs: timeouts.upstreamIdle,
       drainMs: timeouts.drain,
       connectionAgeMs: timeouts.connectionAge,
+      detectMs: timeouts.detect,
+      tcpIdleMs: timeouts.tcpIdle,
+      tunnelIdleMs: timeouts.tunnelIdle,
+      tcpAgeMs: timeouts.tcpAge,
+      requestMs: timeouts.request,
+      keepAliveMs: timeouts.keepAlive,
     },
     telemetry: {
       accessLog: telemetry.accessLog === null ? null : logFile(telemetry.accessLog.file),
@@ -63,3 +90,42 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     },
   };
 }
+
+function resolveLimits({ http2, grpcMessage, ...limits }: ProxyDocument['spec']['limits']): ProxyLimits {
+  const {
+    headerList,
+    headerBlock,
+    streamWindow,
+    sessionWindow,
+    queued,
+    window,
+    preface,
+    settingsAck,
+    openHead,
+    ping,
+    ...counts
+  } = http2;
+  const { streamStall, streamIdle, ...rest } = counts;
+  return {
+    ...limits,
+    grpcMessageBytes: grpcMessage,
+    http2: {
+      ...rest,
+      headerListBytes: headerList,
+      headerBlockBytes: headerBlock,
+      streamWindowBytes: streamWindow,
+      sessionWindowBytes: sessionWindow,
+      queuedBytes: queued,
+      windowMs: window,
+      prefaceMs: preface,
+      settingsMs: settingsAck,
+      headerBlockMs: openHead,
+      pingMs: ping,
+      streamStallMs: streamStall,
+      streamIdleMs: streamIdle,
+    },
+  };
+}
+
+const HTTP2_PROTOCOLS: readonly string[] = ['http2', 'grpc'];
+const NOWHERE = { host: '', port: 0 };

@@ -8,6 +8,7 @@ import { z } from 'zod';
 
 import {
   choice,
+  cidr,
   count,
   dnsLabel,
   dnsName,
@@ -16,6 +17,7 @@ import {
   flag,
   forwarder,
   hostName,
+  ipAddress,
   list,
   listenAddress,
   size,
@@ -24,7 +26,9 @@ import {
   target,
   trustDomain,
   uid,
+  workload,
 } from './fields.ts';
+import { http2Schema } from './http2-schema.ts';
 
 export const API_VERSION = 'postern.mesh/v1alpha1';
 
@@ -33,10 +37,18 @@ const PATH_POLICIES = ['none', 'base', 'merge-slashes', 'decode-and-merge', 'str
 const inboundSchema = z.strictObject(
   {
     listen: listenAddress().describe('Where connections from the mesh are accepted.'),
-    mtls: choice(['STRICT', 'DISABLE'], 'STRICT').describe(
-      'STRICT demands mutual TLS with an SVID; DISABLE takes plaintext only.',
+    mtls: choice(['STRICT', 'PERMISSIVE', 'DISABLE'], 'STRICT').describe(
+      'STRICT demands mutual TLS with an SVID; PERMISSIVE takes plaintext as well; DISABLE takes plaintext only.',
     ),
-    forwardTo: target().describe('The workload: a plain HTTP/1.1 service.'),
+    protocol: choice(['auto', 'http', 'http1', 'http2', 'grpc', 'tcp'], 'auto').describe(
+      'What the port speaks. `auto` looks at the first bytes; `tcp` looks at nothing, so that a server may speak first.',
+    ),
+    proxyProtocolFrom: list(cidr(), 'a list of addresses and CIDRs')
+      .prefault([])
+      .describe('Load balancers whose connections begin with a PROXY protocol header, version 1 or 2.'),
+    forwardTo: workload().describe(
+      'The workload. HTTP goes to it as HTTP/1.1, or as HTTP/2 when it reads `h2c://…` or the protocol is http2 or grpc.',
+    ),
     workloadPort: count(1, 65_535).optional().describe('The port that policies see, when it is not that of `forwardTo`.'),
     pathPolicy: choice(PATH_POLICIES, 'base').describe('How a path is made canonical before it is judged and forwarded.'),
     underscores: choice(['allow', 'drop', 'reject'], 'allow').describe('What becomes of field names with an underscore.'),
@@ -45,10 +57,62 @@ const inboundSchema = z.strictObject(
   { error: 'an inbound listener: a map with listen and forwardTo' },
 );
 
+const retriesSchema = z.strictObject(
+  {
+    attempts: count(0, 10).prefault(1).describe('Tries after the first one, of requests that may be repeated.'),
+    budgetPercent: count(0, 100)
+      .prefault(20)
+      .describe('Retries under way in a hundred requests under way; three are always allowed.'),
+    perTry: duration(0).prefault('0s').describe('Deadline of one try; 0s is `timeouts.response`.'),
+  },
+  { error: 'a map with attempts, budgetPercent and perTry' },
+);
+
+const outlierSchema = z.strictObject(
+  {
+    consecutiveFailures: count(0, 1_000).prefault(5).describe('Failures in a row that eject an endpoint; 0 never does.'),
+    ejection: duration(1).prefault('30s').describe('Time of the first ejection; it grows with each further one.'),
+    maxEjectedPercent: count(0, 100).prefault(50).describe('Endpoints that may be ejected at once, in a hundred.'),
+  },
+  { error: 'a map with consecutiveFailures, ejection and maxEjectedPercent' },
+);
+
+const circuitSchema = z.strictObject(
+  {
+    connections: count(1, 1_000_000).prefault(16_384).describe('Most connections to the peer.'),
+    pendingRequests: count(1, 1_000_000).prefault(1_024).describe('Most requests that wait for a connection.'),
+    requests: count(1, 1_000_000).prefault(16_384).describe('Most requests under way.'),
+  },
+  { error: 'a map with connections, pendingRequests and requests' },
+);
+
+const hboneSchema = z.strictObject(
+  {
+    listen: listenAddress().describe('Where tunnels are accepted, usually port 15008.'),
+    addresses: list(ipAddress(), 'a list of IP addresses')
+      .prefault([])
+      .describe('Addresses that a tunnel may name; without them those of this machine.'),
+  },
+  { error: 'a map with listen' },
+);
+
 const outboundSchema = z.strictObject(
   {
     listen: listenAddress().describe('Where the workload sends its calls: a loopback address, or a Unix socket (mode 0600).'),
-    forwardTo: target().describe('The inbound listener of the peer.'),
+    protocol: choice(['auto', 'http', 'tcp'], 'auto').describe('What the workload speaks here.'),
+    forwardTo: target().optional().describe('The inbound listener of the peer.'),
+    endpoints: list(target(), 'a list of host:port')
+      .min(1, { error: 'at least one address' })
+      .optional()
+      .describe('Several inbound listeners of one service, in place of `forwardTo`.'),
+    http2: choice(['prefer', 'never'], 'prefer').describe('Whether HTTP/2 is offered to the peer.'),
+    connectionsPerEndpoint: count(1, 64)
+      .prefault(1)
+      .describe('HTTP/2 connections to each endpoint; 2 or more for a peer of several processes.'),
+    hboneDestination: target().optional().describe('Tunnel by HBONE: the address that the CONNECT to `forwardTo` names.'),
+    retries: retriesSchema.prefault({}).describe('When a request is sent again.'),
+    outlier: outlierSchema.prefault({}).describe('When an endpoint is left out for a while.'),
+    circuit: circuitSchema.prefault({}).describe('When a request fails at once.'),
     expect: list(spiffeId(), 'a list of the SPIFFE IDs that the peer may have')
       .min(1, { error: 'at least one SPIFFE ID' })
       .describe('SPIFFE IDs that the peer may have. Any other peer is refused before a byte of HTTP is sent.'),
@@ -111,6 +175,8 @@ const limitsSchema = z.strictObject(
     idleUpstreamConnections: count(0, 65_536).prefault(512).describe('Most idle upstream connections, over all pools.'),
     informationalResponses: count(0, 1_000).prefault(20).describe('Most 1xx responses before the final one.'),
     requestsPerConnection: count(1, 1_000_000_000).prefault(10_000).describe('Requests after which a connection is closed.'),
+    grpcMessage: size(0, 2_147_483_647).prefault('0B').describe('Largest gRPC message; 0B is no limit.'),
+    http2: http2Schema.prefault({}).describe('Limits of one HTTP/2 session.'),
   },
   { error: 'a map of limits' },
 );
@@ -129,7 +195,19 @@ const timeoutsSchema = z.strictObject(
         'How long an idle upstream connection may be used again; shorter than the keep-alive of the workload (Node: 5 s).',
       ),
     drain: duration(0).prefault('30s').describe('What SIGTERM leaves to exchanges in flight.'),
-    connectionAge: duration(0).prefault('0s').describe('Oldest age of a connection, with jitter; 0s is none.'),
+    connectionAge: duration(0).prefault('0s').describe('Oldest age of an HTTP connection, with jitter; 0s is none.'),
+    detect: duration(1).prefault('2s').describe('From the beginning of a connection to bytes that tell its protocol.'),
+    tcpIdle: duration(0).prefault('1h').describe('Silence of a raw TCP connection; 0s is no limit.'),
+    tunnelIdle: duration(0).prefault('0s').describe('Silence of a WebSocket or an HBONE tunnel; 0s is no limit.'),
+    tcpAge: duration(0).prefault('0s').describe('Oldest age of a raw TCP connection, with jitter; 0s is none.'),
+    request: duration(0)
+      .prefault('0s')
+      .describe(
+        'From the head of a request to the end of its response, and the most that a grpc-timeout may ask for; 0s is no limit.',
+      ),
+    keepAlive: duration(1)
+      .prefault('30s')
+      .describe('Silence of an HTTP/2 connection after which it is asked for a sign of life.'),
   },
   { error: 'a map of durations' },
 );
@@ -184,6 +262,8 @@ export const proxySchema = z.strictObject(
           outbound: list(outboundSchema, 'a list of outbound listeners')
             .prefault([])
             .describe('Listeners for calls of the workload.'),
+          hbone: hboneSchema.optional().describe('Tunnels of the mesh: HTTP CONNECT over mutual TLS.'),
+          concurrency: count(1, 64).prefault(1).describe('Processes that share the ports.'),
           policies: policiesSchema.prefault({}).describe('What is allowed.'),
           trustedForwarders: list(forwarder(), 'a list of SPIFFE IDs and CIDRs')
             .prefault([])

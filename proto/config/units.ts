@@ -1,7 +1,7 @@
 /** Values that stand as text in a configuration file: durations, sizes, addresses, prefixes. Each parser gives null for a fault. */
 import { isIP, isIPv6 } from 'node:net';
 
-import type { HostPort, ListenAddress } from './proxy.ts';
+import type { HostPort, ListenAddress, UpstreamProtocol } from './proxy.ts';
 
 /** `250ms`, `5s`, `2m`, `1h`: milliseconds. One whole number and one unit. */
 export function parseDurationMs(text: string): number | null {
@@ -36,6 +36,14 @@ export function parseListenAddress(text: string): ListenAddress | null {
   if (!text.startsWith(UNIX)) return parseHostPort(text);
   const socket = text.slice(UNIX.length);
   return isFilePath(socket) ? { socket } : null;
+}
+
+/** `host:port`, `http://host:port` or `h2c://host:port`, as where something is forwarded to; no path, no port 0. */
+export function parseTarget(text: string): (HostPort & { readonly protocol: UpstreamProtocol | null }) | null {
+  const scheme = /^(http|h2c):\/\//u.exec(text);
+  const address = parseHostPort(scheme === null ? text : text.slice(scheme[0].length));
+  if (address === null || address.port === 0) return null;
+  return { ...address, protocol: scheme === null ? null : scheme[1] === 'h2c' ? 'http2' : 'http1' };
 }
 
 /** Anything that the file system may be asked for. */

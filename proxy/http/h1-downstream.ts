@@ -17,6 +17,7 @@ import { flushOutlets, Outlet } from '../io/outlet.ts';
 import { resetConnection } from '../io/reset.ts';
 import { resumeReading, startReading, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
+import type { DownstreamConnection } from '../listen/downstream-connection.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import { CanonicalTarget } from './canonicalise.ts';
@@ -26,7 +27,7 @@ import { H1ResponseWriter } from './h1-response-writer.ts';
 import { headFailure } from './head-failure.ts';
 import { writeReply } from './reply.ts';
 
-export class H1Downstream extends Deadline implements Reader, Caller {
+export class H1Downstream extends Deadline implements Reader, Caller, DownstreamConnection {
   readonly exchange: Exchange;
   readonly connection: Connection;
   readonly pool: CallerPool;
@@ -35,7 +36,6 @@ export class H1Downstream extends Deadline implements Reader, Caller {
   readonly target = new CanonicalTarget();
   fieldPolicy: FieldPolicy = NO_FIELD_POLICY;
   requests = 0;
-  /** Called once when the connection has ended. */
   onClosed: (() => void) | null = null;
   readonly #socket: Socket;
   readonly #outlet: Outlet;
@@ -110,13 +110,11 @@ export class H1Downstream extends Deadline implements Reader, Caller {
     flushOutlets();
   }
 
-  /** Lets the exchange in flight finish, then closes; closes at once when there is none. */
   drain(): void {
     this.#closesAfter = true;
     if (this.isIdle) this.#endAfterReply();
   }
 
-  /** Ends the connection now, whatever it carries. */
   destroy(failure: Failure, detail: string): void {
     if (this.#state === CLOSED) return;
     if (this.#isExchangeOpen) {
