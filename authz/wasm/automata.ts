@@ -1,5 +1,5 @@
 /** The code that runs a value through the automata: path templates segment by segment, globs byte by byte. */
-import type { FunctionSource } from './encoder.ts';
+import type { FunctionSource } from './body-encoder.ts';
 import { hashByte } from './hash-step.ts';
 import {
   add,

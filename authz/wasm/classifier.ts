@@ -3,7 +3,7 @@
  * the free entries of a half-full table; nothing recurses.
  */
 import { classifyGlob, classifyTemplate } from './automata.ts';
-import type { FunctionSource } from './encoder.ts';
+import type { FunctionSource } from './body-encoder.ts';
 import { hashByte } from './hash-step.ts';
 import {
   add,

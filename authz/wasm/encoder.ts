@@ -1,81 +1,180 @@
 /**
- * WebAssembly binary format (Core Specification 1.0, section 5), as much of it as the evaluator needs: functions over i32, one
- * memory of fixed size, data segments, exports. No imports, no tables, no growing.
+ * WebAssembly binary format (Core Specification 1.0, section 5; passive data segments of bulk memory), as much of it as modules of
+ * policies need: functions over i32, one memory, globals, data segments, exports. No tables; imports only where a foreign host's
+ * interface asks for them.
  */
-import type { Instruction } from './instructions.ts';
+import { I32, OP_CONST, OP_END, encodeBody } from './body-encoder.ts';
+import type { FunctionSource, ModuleNames } from './body-encoder.ts';
+import { Bytes } from './bytes.ts';
+import { growMemory, initMemory, subtract, sizeOfMemory, unreachable, when, atMost, equal } from './instructions.ts';
 
-export interface FunctionSource {
+/** A function that the host gives, in module `env`. */
+export interface ImportedFunction {
   readonly name: string;
-  readonly isExported: boolean;
-  readonly parameters: readonly string[];
+  readonly parameterCount: number;
   readonly hasResult: boolean;
-  readonly locals: readonly string[];
-  readonly body: readonly Instruction[];
 }
+
+export interface GlobalSource {
+  readonly name: string;
+  readonly initial: number;
+  readonly isMutable: boolean;
+  readonly isExported: boolean;
+}
+
+/**
+ * `fixed`: exactly as many pages for ever. `growing`: at least as many, exported. `imported`: `env.memory` of any size, exported
+ * again; it is grown and filled by the module's start function, so that a host need not know how much it takes.
+ */
+export type MemoryKind = 'fixed' | 'growing' | 'imported';
 
 export interface ModuleSource {
   readonly functions: readonly FunctionSource[];
-  /** Pages of 64 KiB; the memory has exactly as many for ever. */
+  readonly imports?: readonly ImportedFunction[];
+  readonly globals?: readonly GlobalSource[];
+  readonly memoryKind?: MemoryKind;
+  /** Pages of 64 KiB. */
   readonly memoryPages: number;
   /** What the memory holds at the start, from address 0. */
   readonly image: Uint8Array;
 }
 
 export function encodeModule(module: ModuleSource): Uint8Array {
-  const numbers = new Map(module.functions.map(({ name }, index) => [name, index]));
+  const imports = module.imports ?? [];
+  const globals = module.globals ?? [];
+  const memoryKind = module.memoryKind ?? 'fixed';
+  const runs = dataRuns(module.image);
+  const functions = memoryKind === 'imported' ? [...module.functions, startFunction(module.memoryPages, runs)] : module.functions;
+  const names: ModuleNames = {
+    functions: new Map([...imports, ...functions].map(({ name }, index) => [name, index])),
+    globals: new Map(globals.map(({ name }, index) => [name, index])),
+  };
   const out = new Bytes();
   out.raw([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
-  // One type for each function: the few bytes are not worth a table.
-  out.section(1, (section) => {
-    section.unsigned(module.functions.length);
-    for (const { parameters, hasResult } of module.functions) {
-      section.byte(0x60);
-      section.unsigned(parameters.length);
-      for (const _ of parameters) section.byte(I32);
-      section.raw(hasResult ? [1, I32] : [0]);
+  out.section(1, (section) => encodeTypes(section, imports, functions));
+  if (imports.length > 0 || memoryKind === 'imported') {
+    out.section(2, (section) => encodeImports(section, imports, memoryKind === 'imported'));
+  }
+  out.section(3, (section) => {
+    section.unsigned(functions.length);
+    for (const index of functions.keys()) section.unsigned(imports.length + index);
+  });
+  if (memoryKind !== 'imported') {
+    out.section(5, (section) => {
+      section.raw([1, memoryKind === 'fixed' ? 1 : 0]);
+      section.unsigned(module.memoryPages);
+      if (memoryKind === 'fixed') section.unsigned(module.memoryPages);
+    });
+  }
+  if (globals.length > 0) out.section(6, (section) => encodeGlobals(section, globals));
+  out.section(7, (section) => encodeExports(section, imports.length, functions, globals));
+  if (memoryKind === 'imported') {
+    out.section(8, (section) => section.unsigned(imports.length + functions.length - 1));
+    // Bodies that name passive segments are read before the segments are.
+    out.section(12, (section) => section.unsigned(runs.length));
+  }
+  out.section(10, (section) => {
+    section.unsigned(functions.length);
+    for (const source of functions) {
+      const body = new Bytes();
+      encodeBody(body, source, names);
+      section.unsigned(body.length);
+      section.bytes(body.done());
     }
   });
-  out.section(3, (section) => {
-    section.unsigned(module.functions.length);
-    for (const index of module.functions.keys()) section.unsigned(index);
-  });
-  out.section(5, (section) => {
-    section.raw([1, 1]);
-    section.unsigned(module.memoryPages);
-    section.unsigned(module.memoryPages);
-  });
-  out.section(7, (section) => encodeExports(section, module.functions));
-  out.section(10, (section) => {
-    section.unsigned(module.functions.length);
-    for (const source of module.functions) encodeFunction(section, source, numbers);
-  });
-  out.section(11, (section) => encodeData(section, module.image));
+  out.section(11, (section) => encodeData(section, module.image, runs, memoryKind === 'imported'));
   return out.done();
 }
 
-function encodeExports(section: Bytes, functions: readonly FunctionSource[]): void {
-  const exported = [...functions.entries()].filter(([, { isExported }]) => isExported);
-  section.unsigned(exported.length + 1);
-  section.text('memory');
-  section.raw([2, 0]);
-  for (const [index, { name }] of exported) {
+/** One type for each function: the few bytes are not worth a table. */
+function encodeTypes(section: Bytes, imports: readonly ImportedFunction[], functions: readonly FunctionSource[]): void {
+  section.unsigned(imports.length + functions.length);
+  const one = (parameterCount: number, hasResult: boolean): void => {
+    section.byte(0x60);
+    section.unsigned(parameterCount);
+    for (let index = 0; index < parameterCount; index++) section.byte(I32);
+    section.raw(hasResult ? [1, I32] : [0]);
+  };
+  for (const { parameterCount, hasResult } of imports) one(parameterCount, hasResult);
+  for (const { parameters, hasResult } of functions) one(parameters.length, hasResult);
+}
+
+function encodeImports(section: Bytes, imports: readonly ImportedFunction[], withMemory: boolean): void {
+  section.unsigned(imports.length + (withMemory ? 1 : 0));
+  for (const [index, { name }] of imports.entries()) {
+    section.text('env');
     section.text(name);
     section.byte(0);
+    section.unsigned(index);
+  }
+  if (!withMemory) return;
+  section.text('env');
+  section.text('memory');
+  section.raw([2, 0]);
+  section.unsigned(LEAST_IMPORTED_PAGES);
+}
+
+function encodeGlobals(section: Bytes, globals: readonly GlobalSource[]): void {
+  section.unsigned(globals.length);
+  for (const { initial, isMutable } of globals) {
+    section.raw([I32, isMutable ? 1 : 0, OP_CONST]);
+    section.signed(initial);
+    section.byte(OP_END);
+  }
+}
+
+function encodeExports(
+  section: Bytes,
+  importCount: number,
+  functions: readonly FunctionSource[],
+  globals: readonly GlobalSource[],
+): void {
+  const exportedFunctions = [...functions.entries()].filter(([, { isExported }]) => isExported);
+  const exportedGlobals = [...globals.entries()].filter(([, { isExported }]) => isExported);
+  section.unsigned(exportedFunctions.length + exportedGlobals.length + 1);
+  section.text('memory');
+  section.raw([2, 0]);
+  for (const [index, { name }] of exportedFunctions) {
+    section.text(name);
+    section.byte(0);
+    section.unsigned(importCount + index);
+  }
+  for (const [index, { name }] of exportedGlobals) {
+    section.text(name);
+    section.byte(3);
     section.unsigned(index);
   }
 }
 
 /** Runs of zeros are left out: memory starts as zeros. */
-function encodeData(section: Bytes, image: Uint8Array): void {
-  const runs = dataRuns(image);
+function encodeData(section: Bytes, image: Uint8Array, runs: readonly Run[], isPassive: boolean): void {
   section.unsigned(runs.length);
   for (const { start, end } of runs) {
-    section.raw([0, OP_CONST]);
-    section.signed(start);
-    section.byte(OP_END);
+    if (isPassive) section.byte(1);
+    else {
+      section.raw([0, OP_CONST]);
+      section.signed(start);
+      section.byte(OP_END);
+    }
     section.unsigned(end - start);
     section.bytes(image.subarray(start, end));
   }
+}
+
+/** Grows the host's memory to what the module takes and fills it. */
+function startFunction(pages: number, runs: readonly Run[]): FunctionSource {
+  const isSmaller = atMost(sizeOfMemory, pages - 1);
+  return {
+    name: START,
+    isExported: false,
+    parameters: [],
+    hasResult: false,
+    locals: [],
+    body: [
+      when(isSmaller, [when(equal(growMemory(subtract(pages, sizeOfMemory)), -1), [unreachable])]),
+      ...runs.map(({ start, end }, segment) => initMemory(segment, start, end - start)),
+    ],
+  };
 }
 
 interface Run {
@@ -108,201 +207,9 @@ function runsBetweenZeros(image: Uint8Array, minZeros: number): readonly Run[] {
   return runs;
 }
 
-function encodeFunction(section: Bytes, source: FunctionSource, numbers: ReadonlyMap<string, number>): void {
-  const body = new Bytes();
-  body.raw(source.locals.length === 0 ? [0] : [1]);
-  if (source.locals.length > 0) {
-    body.unsigned(source.locals.length);
-    body.byte(I32);
-  }
-  new BodyEncoder(body, source, numbers).encode();
-  section.unsigned(body.length);
-  section.bytes(body.done());
-}
-
-class BodyEncoder {
-  readonly #out: Bytes;
-  readonly #source: FunctionSource;
-  readonly #functions: ReadonlyMap<string, number>;
-  readonly #locals: ReadonlyMap<string, number>;
-  /** Open blocks, outermost first; null is an `if`, which no branch names. */
-  readonly #labels: (string | null)[] = [];
-
-  constructor(out: Bytes, source: FunctionSource, functions: ReadonlyMap<string, number>) {
-    this.#out = out;
-    this.#source = source;
-    this.#functions = functions;
-    this.#locals = new Map([...source.parameters, ...source.locals].map((name, index) => [name, index]));
-  }
-
-  encode(): void {
-    this.#all(this.#source.body);
-    this.#out.byte(OP_END);
-  }
-
-  #all(instructions: readonly Instruction[]): void {
-    for (const instruction of instructions) this.#one(instruction);
-  }
-
-  #one(instruction: Instruction): void {
-    const out = this.#out;
-    switch (instruction.kind) {
-      case 'const':
-        out.byte(OP_CONST);
-        out.signed(instruction.value);
-        return;
-      case 'get':
-        out.byte(0x20);
-        out.unsigned(this.#local(instruction.local));
-        return;
-      case 'set':
-        this.#one(instruction.value);
-        out.byte(0x21);
-        out.unsigned(this.#local(instruction.local));
-        return;
-      case 'operator':
-        this.#all(instruction.operands);
-        out.byte(instruction.code);
-        return;
-      case 'load':
-        this.#one(instruction.address);
-        out.raw([instruction.code, 0]);
-        out.unsigned(instruction.offset);
-        return;
-      case 'store':
-        this.#one(instruction.address);
-        this.#one(instruction.value);
-        out.raw([0x36, 0]);
-        out.unsigned(instruction.offset);
-        return;
-      case 'block':
-        out.raw([instruction.isLoop ? 0x03 : 0x02, 0x40]);
-        this.#labels.push(instruction.label);
-        this.#all(instruction.body);
-        this.#labels.pop();
-        out.byte(OP_END);
-        return;
-      case 'if':
-        this.#one(instruction.test);
-        out.raw([0x04, 0x40]);
-        this.#labels.push(null);
-        this.#all(instruction.then);
-        if (instruction.otherwise.length > 0) {
-          out.byte(0x05);
-          this.#all(instruction.otherwise);
-        }
-        this.#labels.pop();
-        out.byte(OP_END);
-        return;
-      case 'branch':
-        if (instruction.test !== null) this.#one(instruction.test);
-        out.byte(instruction.test === null ? 0x0c : 0x0d);
-        out.unsigned(this.#depth(instruction.label));
-        return;
-      case 'call':
-        this.#all(instruction.operands);
-        out.byte(0x10);
-        out.unsigned(this.#function(instruction.name));
-        return;
-      case 'return':
-        this.#one(instruction.value);
-        out.byte(0x0f);
-        return;
-      case 'leave':
-        out.byte(0x0f);
-        return;
-      case 'unreachable':
-        out.byte(0x00);
-    }
-  }
-
-  #local(name: string): number {
-    const index = this.#locals.get(name);
-    if (index === undefined) throw new Error(`${this.#source.name} has no local ${name}`);
-    return index;
-  }
-
-  #function(name: string): number {
-    const index = this.#functions.get(name);
-    if (index === undefined) throw new Error(`${this.#source.name} calls ${name}, which is not there`);
-    return index;
-  }
-
-  #depth(label: string): number {
-    const index = this.#labels.lastIndexOf(label);
-    if (index < 0) throw new Error(`${this.#source.name} has no block ${label} around a branch to it`);
-    return this.#labels.length - 1 - index;
-  }
-}
-
-/** A growing byte string with the integers of the format (LEB128). */
-class Bytes {
-  #buffer = new Uint8Array(4096);
-  length = 0;
-
-  byte(value: number): void {
-    this.#reserve(1);
-    this.#buffer[this.length++] = value;
-  }
-
-  raw(values: readonly number[]): void {
-    for (const value of values) this.byte(value);
-  }
-
-  bytes(values: Uint8Array): void {
-    this.#reserve(values.length);
-    this.#buffer.set(values, this.length);
-    this.length += values.length;
-  }
-
-  text(value: string): void {
-    this.unsigned(value.length);
-    this.bytes(Buffer.from(value, 'latin1'));
-  }
-
-  unsigned(value: number): void {
-    let rest = value >>> 0;
-    while (rest >= 0x80) {
-      this.byte((rest & 0x7f) | 0x80);
-      rest >>>= 7;
-    }
-    this.byte(rest);
-  }
-
-  signed(value: number): void {
-    let rest = value | 0;
-    for (;;) {
-      const low = rest & 0x7f;
-      rest >>= 7;
-      const isLast = (rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0);
-      this.byte(isLast ? low : low | 0x80);
-      if (isLast) return;
-    }
-  }
-
-  section(id: number, fill: (section: Bytes) => void): void {
-    const section = new Bytes();
-    fill(section);
-    this.byte(id);
-    this.unsigned(section.length);
-    this.bytes(section.done());
-  }
-
-  done(): Uint8Array {
-    return this.#buffer.subarray(0, this.length);
-  }
-
-  #reserve(count: number): void {
-    if (this.length + count <= this.#buffer.length) return;
-    const larger = new Uint8Array(Math.max(2 * this.#buffer.length, this.length + count));
-    larger.set(this.#buffer.subarray(0, this.length));
-    this.#buffer = larger;
-  }
-}
-
-const I32 = 0x7f;
-const OP_CONST = 0x41;
-const OP_END = 0x0b;
+const START = 'start';
+/** What OPA's own modules ask for, so that every host that loads those has it. */
+const LEAST_IMPORTED_PAGES = 2;
 // A data segment costs about this many bytes of its own.
 const MIN_ZERO_RUN = 12;
 // Engines take at most 100,000.

@@ -4,7 +4,7 @@
  * recurses, nothing is imported.
  */
 import { classifierFunctions } from './classifier.ts';
-import type { FunctionSource } from './encoder.ts';
+import type { FunctionSource } from './body-encoder.ts';
 import {
   add,
   and,

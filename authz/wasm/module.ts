@@ -12,7 +12,7 @@ export interface BuiltModule {
 }
 
 export function buildModule(plan: Plan): BuiltModule {
-  const image = buildImage(plan);
+  const image = buildImage(plan, () => null);
   const functions = evaluatorFunctions({
     scratch: image.scratchStart,
     httpProgram: image.httpProgram,

@@ -78,10 +78,10 @@ export const MUTANTS: readonly Mutant[] = [
   at('plan/plan.ts', 'clause.checks.filter((check) => check !== access)', '[]'),
   at('plan/plan.ts', 'hasAllow,\n    deny', 'hasAllow: false,\n    deny'),
   // Encoder, image and code.
-  at('wasm/encoder.ts', '(rest === 0 && (low & 0x40) === 0)', 'rest === 0'),
+  at('wasm/bytes.ts', '(rest === 0 && (low & 0x40) === 0)', 'rest === 0'),
   at('wasm/encoder.ts', 'runs.push({ start, end: at - zeros });', 'runs.push({ start, end: at - zeros - 1 });'),
-  at('wasm/image.ts', '(check.isNegated ? 1 : 0)', '0'),
-  at('wasm/image.ts', 'alternatives.push(cell, low, high - low)', 'alternatives.push(cell, low, high)'),
+  at('wasm/program-writer.ts', '(check.isNegated ? 1 : 0)', '0'),
+  at('wasm/program-writer.ts', 'alternatives.push(cell, low, high - low)', 'alternatives.push(cell, low, high)'),
   at('wasm/image.ts', 'isWildcardByte(byte) ? 1 : 0', '1'),
   at('wasm/classifier.ts', "when(equal(load(word('cell', 'index'), 4), 'class'), [leave]),", ''),
   at('wasm/classifier.ts', "store('cell', add('count', 1)),", "store('cell', 1),"),
