@@ -4,7 +4,8 @@
  */
 import { cidrContains, parseCidr, parseIp } from '#base/cidr.ts';
 import type { AuthzInput } from '#authz/engine/input.ts';
-import type { Operation, Rule, Source, WorkloadPolicies } from '#authz/policy/model.ts';
+import type { Operation, Rule, Source } from '#authz/policy/model.ts';
+import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 
 type Test = (input: AuthzInput) => boolean;
 

@@ -5,7 +5,8 @@
  */
 import type { AuthzInput, Token } from '#authz/engine/input.ts';
 import type { Random } from '#authz/engine/samples.ts';
-import type { Rule, WorkloadPolicies } from '#authz/policy/model.ts';
+import type { Rule } from '#authz/policy/model.ts';
+import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 
 export function decideRequests(set: WorkloadPolicies, random: Random, count: number): readonly AuthzInput[] {
   const allow = set.policies.filter(({ action }) => action === 'ALLOW').flatMap(({ rules }) => rules);

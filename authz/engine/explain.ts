@@ -4,7 +4,8 @@
  */
 import { inflateRawSync } from 'node:zlib';
 
-import type { Policy, Position, Rule, WorkloadPolicies } from '../policy/model.ts';
+import type { Policy, Position, Rule } from '../policy/model.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { policyTitle } from '../policy/model.ts';
 import type { AuthzInput, Token } from './input.ts';
 import { interpret, ruleParts } from './interpreter.ts';

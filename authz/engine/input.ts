@@ -18,6 +18,8 @@ export interface ConnectionAttributes {
   /** Whether the connection came by TLS. */
   readonly tls: boolean;
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
+  /** Tags of the peer's verified identity, `name=value`; left out for none. */
+  readonly tags?: readonly string[];
 }
 
 /** Where a request's header fields are read from; names in lower case. */
@@ -50,6 +52,8 @@ export interface RequestAttributes {
 export interface AuthzInput {
   readonly connection: ConnectionAttributes;
   readonly request: RequestAttributes | null;
+  /** What external authorizers answered, by name. One that a CUSTOM policy asks and that stands not here is unavailable. */
+  readonly providers?: Readonly<Record<string, 'allow' | 'deny'>>;
 }
 
 /** Why a decision is what it is; documented in docs/reference/decision-codes.md, which is written from `DECISION_CODES`. */
@@ -60,6 +64,10 @@ export const DECISION_CODES = {
   denied_by_rule: 'A rule of a DENY policy matched.',
   denied_no_match: 'ALLOW policies select the workload and no rule of theirs matched.',
   denied_no_policy: 'No policy selects the workload.',
+  denied_by_provider: 'The external authorizer of a CUSTOM policy denied.',
+  denied_outside_ceiling: 'No rule of a ceiling further up the namespace tree matched.',
+  denied_by_network_policy: 'A network policy does not accept the connection.',
+  mtls_required: 'The connection is plaintext and mutual TLS is required.',
   bad_path: 'The path cannot be brought into canonical form.',
   policy_missing: 'There is no policy source, or it holds no document.',
   policy_invalid: 'The policy set does not compile.',
@@ -79,4 +87,20 @@ export interface Decision {
   readonly rule: string | null;
   /** `sha256:…` of the compiled set. */
   readonly revision: string;
+  /** Titles of the AUDIT policies that matched, in order; left out for none. */
+  readonly audited?: readonly string[];
+  /** What policies that are not enforced would say, in order; left out for none. */
+  readonly shadow?: readonly ShadowDecision[];
+}
+
+/**
+ * What one policy whose mode is not `enforce` says by itself. ALLOW, and a ceiling: `allow` if a rule matches, else `deny`; DENY
+ * the other way round; CUSTOM: as DENY, by its provider's answer.
+ */
+export interface ShadowDecision {
+  readonly policy: string;
+  readonly mode: 'audit' | 'learn';
+  readonly decision: 'allow' | 'deny';
+  /** The first of its rules that matches, or null. */
+  readonly rule: string | null;
 }

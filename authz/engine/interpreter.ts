@@ -3,7 +3,8 @@
  * shares the model with the planner and nothing else, so that a difference between the two is a fault in one of them. Used by the
  * self-test before a swap, by `explain`, by `policy decide --engine interpreter` and by the tests; never on the data path.
  */
-import type { Condition, Operation, Policy, Rule, Source, WorkloadPolicies } from '../policy/model.ts';
+import type { Condition, Operation, Policy, Rule, Source } from '../policy/model.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { policyTitle } from '../policy/model.ts';
 import { decision, noneSelected } from './decisions.ts';
 import type { WhenNoneSelects } from './decisions.ts';

@@ -4,7 +4,8 @@
  */
 import { parseCidr } from '#base/cidr.ts';
 
-import type { Condition, Operation, OperationField, Rule, Source, SourceField, WorkloadPolicies } from '../policy/model.ts';
+import type { Condition, Operation, OperationField, Rule, Source, SourceField } from '../policy/model.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import type { AuthzInput, Token } from './input.ts';
 
 /** A number in [0, 1). */

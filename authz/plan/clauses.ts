@@ -5,7 +5,8 @@
  */
 import { parseCidr } from '#base/cidr.ts';
 import { PosternError } from '#base/error.ts';
-import type { Action, Condition, Operation, Policy, Rule, Source, WorkloadPolicies } from '../policy/model.ts';
+import type { Action, Condition, Operation, Policy, Rule, Source } from '../policy/model.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { bracketed, claimPath } from '../policy/values.ts';
 
 import type { SlotSource } from './compiled.ts';

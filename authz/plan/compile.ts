@@ -2,18 +2,18 @@
 import { createHash } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
 
-import type { Policy, Workload, WorkloadPolicies } from '../policy/model.ts';
-import { policyTitle, selectsWorkload } from '../policy/model.ts';
+import type { Policy, Workload } from '../policy/model.ts';
+import { policyTitle } from '../policy/model.ts';
+import { setOfPolicies } from '../policy/policy-set.ts';
+import { selectPolicies } from '../policy/select.ts';
+import type { SelectOptions } from '../policy/select.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { buildModule } from '../wasm/module.ts';
 import type { CompiledPolicy, CompiledRule } from './compiled.ts';
 import { planPolicies } from './plan.ts';
+import { refuseUnsupported } from './supported.ts';
 
-export interface CompileOptions {
-  /** Policies there apply to every namespace. */
-  readonly rootNamespace: string;
-  readonly trustDomain: string;
-  readonly trustDomainAliases: readonly string[];
-}
+export type CompileOptions = SelectOptions;
 
 /**
  * Compiles the policies that select the workload. That none does is no fault here: `documents` and `selected` tell, and the
@@ -22,7 +22,16 @@ export interface CompileOptions {
  * @throws {PosternError} `policy_too_large` when the policies exceed a bound of the compiler
  */
 export function compilePolicies(policies: readonly Policy[], workload: Workload, options: CompileOptions): CompiledPolicy {
-  const set = policiesOf(policies, workload, options);
+  return compileSelected(policiesOf(policies, workload, options), policies.length);
+}
+
+/**
+ * Compiles what `selectPolicies` gave, which came of so many documents.
+ *
+ * @throws {PosternError} `policy_too_large`, or `policy_not_compilable` for what no engine but the interpreter knows yet
+ */
+export function compileSelected(set: WorkloadPolicies, documents: number): CompiledPolicy {
+  refuseUnsupported(set);
   const plan = planPolicies(set);
   const { wasm, layout } = buildModule(plan);
   const headerNames = layout.slots.flatMap(({ source }) => (source.kind === 'header' ? [source.name] : []));
@@ -33,7 +42,7 @@ export function compilePolicies(policies: readonly Policy[], workload: Workload,
     rules: rulesOf(set),
     headerNames: headerNames.toSorted(),
     trustDomains: set.trustDomains,
-    documents: policies.length,
+    documents,
     selected: set.policies.length,
     longestScan: plan.longestScan,
     model: deflateRawSync(JSON.stringify(set), { level: 1 }),
@@ -42,13 +51,7 @@ export function compilePolicies(policies: readonly Policy[], workload: Workload,
 
 /** The policies that select the workload, in the order that decisions and revisions go by. */
 export function policiesOf(policies: readonly Policy[], workload: Workload, options: CompileOptions): WorkloadPolicies {
-  const selected = policies.filter((policy) => selectsWorkload(policy, workload, options.rootNamespace));
-  const titled = selected.map((policy) => ({ title: policyTitle(policy, workload.namespace), policy }));
-  return {
-    namespace: workload.namespace,
-    trustDomains: [...new Set([options.trustDomain, ...options.trustDomainAliases])],
-    policies: titled.toSorted((left, right) => compare(left.title, right.title)).map(({ policy }) => policy),
-  };
+  return selectPolicies(setOfPolicies(policies), workload, options);
 }
 
 /** Rules by number: policies in order, within each its rules. */
@@ -60,14 +63,11 @@ export function rulesOf(set: WorkloadPolicies): readonly CompiledRule[] {
 }
 
 function revisionOf(set: WorkloadPolicies): string {
-  const decisive = JSON.stringify([FORMAT, set], (key, value: unknown) => (key === 'position' ? undefined : value));
+  const decisive = JSON.stringify([FORMAT, set], (key, value: unknown) => (UNDECISIVE.has(key) ? undefined : value));
   return `sha256:${createHash('sha256').update(decisive).digest('hex')}`;
 }
 
-function compare(left: string, right: string): number {
-  if (left === right) return 0;
-  return left < right ? -1 : 1;
-}
-
+/** Members of the model that say nothing about a decision. */
+const UNDECISIVE: ReadonlySet<string> = new Set(['position', 'validUntilMs', 'jwtRules', 'validity']);
 /** Changes whenever the same policies would be decided otherwise. */
-const FORMAT = 'postern-policy-1';
+const FORMAT = 'postern-policy-2';

@@ -7,7 +7,8 @@ import type { Clause, Group, Program } from './clauses.ts';
 import { clausesOf } from './clauses.ts';
 import { SlotPatterns, slotKey } from './dimensions.ts';
 import type { Alternative, PlannedSlot, Range } from './dimensions.ts';
-import type { Action, WorkloadPolicies } from '../policy/model.ts';
+import type { Action } from '../policy/model.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import type { SlotSource } from './compiled.ts';
 
 /** A group as classes: any alternative holds, or none where it is negated. */

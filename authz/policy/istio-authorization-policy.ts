@@ -73,7 +73,7 @@ class SpecReader {
     this.#refuseDryRun();
     if (spec === null) {
       // An absent spec is `spec: {}`: ALLOW without a rule.
-      return { action: 'ALLOW', selector: {}, isForGateways: false, rules: [], position };
+      return { ...PLAIN, action: 'ALLOW', selector: {}, isForGateways: false, rules: [], position };
     }
     const action = this.#action(spec);
     const selector = this.#selector(spec);
@@ -107,7 +107,7 @@ class SpecReader {
     }
     spec.pass('provider');
     spec.finish();
-    return { action, selector, isForGateways, rules, position };
+    return { ...PLAIN, action, selector, isForGateways, rules, position };
   }
 
   #refuseDryRun(): void {
@@ -312,6 +312,7 @@ function keyPosition(node: YamlNode | null, otherwise: Position): Position {
   return node?.position ?? otherwise;
 }
 
+const PLAIN = { mode: 'enforce', provider: null, scope: null, validity: null } as const;
 const RULE_NAMES = 'postern.mesh/rule-names';
 // Bounds of Istio's own schema, but for rules and operations, where it has none or a smaller one.
 const MAX_ALTERNATIVES = 512;

@@ -13,7 +13,8 @@ import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { decideOnce, differenceOf } from '#authz/engine/self-test.ts';
 import { readPolicyFiles } from '#authz/policy/files.ts';
-import type { Policy, PolicyFault, Workload, WorkloadPolicies } from '#authz/policy/model.ts';
+import type { Policy, PolicyFault, Workload } from '#authz/policy/model.ts';
+import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 import type { PathMode } from '#proxy/http/path.ts';
 
 import { readDecideQuestion } from './policy-decide-question.ts';

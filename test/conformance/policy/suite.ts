@@ -166,6 +166,10 @@ function withoutEmpty(key: string, value: unknown): unknown {
 const GOOD = JSON.stringify({
   namespace: 'shop',
   name: 'orders',
+  mode: 'enforce',
+  provider: null,
+  scope: null,
+  validity: null,
   action: 'DENY',
   selector: { app: 'orders', version: 'v1' },
   isForGateways: false,
