@@ -9,7 +9,7 @@ import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { policyTitle } from '../policy/model.ts';
 import type { AuthzInput, Token } from './input.ts';
 import { interpret, ruleParts } from './interpreter.ts';
-import type { PartResult } from './interpreter.ts';
+import type { PartResult } from './interpreter-istio.ts';
 import type { WhenNoneSelects } from './decisions.ts';
 
 export interface Explanation {

@@ -4,6 +4,7 @@
  */
 import { cidrContains, parseCidr, parseIp } from '#base/cidr.ts';
 
+import type { SpaceDelimitedClaims } from '../policy/workload-policies.ts';
 import type { Token } from './input.ts';
 
 /** `*` means that the value is there. `text` is bytes, one character each. */
@@ -80,21 +81,34 @@ function matchesWildcard(segment: string): boolean {
   return /^[a-zA-Z0-9\-._~%!$&'()*+,;=:@]*$/.test(segment);
 }
 
-export function claimTexts(token: Token, path: readonly string[]): readonly string[] {
-  const named: Readonly<Record<string, unknown>> = {
+/** An identity of the form /ns/NS/sa/SA in an own trust domain. */
+export function ownIdentity(
+  principal: string,
+  trustDomains: readonly string[],
+): { readonly namespace: string; readonly account: string } | null {
+  const match = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(principal);
+  const [, domain = '', namespace = '', account = ''] = match ?? [];
+  return match !== null && trustDomains.includes(domain) ? { namespace, account } : null;
+}
+
+/** @param wordLists  claims that are lists of words, beside `scope` and `permission` */
+export function claimTexts(token: Token, path: readonly string[], wordLists: readonly SpaceDelimitedClaims[]): readonly string[] {
+  const members: Readonly<Record<string, unknown>> = {
     ...token.claims,
     iss: token.issuer,
     sub: token.subject,
     aud: token.audiences,
   };
-  let value: unknown = token.presenter === null ? named : { ...named, azp: token.presenter };
+  let value: unknown = token.presenter === null ? members : { ...members, azp: token.presenter };
   for (const name of path) {
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     const entry = isObject ? Object.entries(value as object).find(([key]) => key === name) : undefined;
     value = entry?.[1];
   }
   if (typeof value === 'string') {
-    const isWordList = path.length === 1 && (path[0] === 'scope' || path[0] === 'permission');
+    const [first = ''] = path;
+    const named = wordLists.some(({ issuer, claims }) => issuer === token.issuer && claims.includes(first));
+    const isWordList = path.length === 1 && (first === 'scope' || first === 'permission' || named);
     return isWordList ? value.split(' ').filter(Boolean) : [value];
   }
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];

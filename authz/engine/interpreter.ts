@@ -2,35 +2,19 @@
  * The slow reference: decides straight from the documents' own words, one rule after the other, by plain string comparison. It
  * shares the model with the planner and nothing else, so that a difference between the two is a fault in one of them. Used by the
  * self-test before a swap, by `explain`, by `policy decide --engine interpreter` and by the tests; never on the data path.
+ *
+ * The order of a decision stands in authz/policy/workload-policies.ts.
  */
-import type { Condition, Operation, Policy, Rule, Source } from '../policy/model.ts';
-import type { WorkloadPolicies } from '../policy/workload-policies.ts';
+import type { Policy, Rule } from '../policy/model.ts';
 import { policyTitle } from '../policy/model.ts';
+import type { NetworkStage, WorkloadPolicies } from '../policy/workload-policies.ts';
 import { decision, noneSelected } from './decisions.ts';
 import type { WhenNoneSelects } from './decisions.ts';
 import { isExcessive } from './identity.ts';
-import type { AuthzInput, Decision, Token } from './input.ts';
-import {
-  SOME,
-  bytes,
-  claimTexts,
-  filled,
-  globMatches,
-  inBlock,
-  matchesPath,
-  present,
-  withoutRootDot,
-} from './interpreter-text.ts';
-
-/** A part of a rule and whether it holds. `values` are those asked for. */
-export interface PartResult {
-  /** `from`, `to` or `when`. */
-  readonly part: 'from' | 'to' | 'when';
-  readonly index: number;
-  /** Field or key, with its `not`. */
-  readonly field: string;
-  readonly holds: boolean;
-}
+import type { AuthzInput, Decision, ShadowDecision, Token } from './input.ts';
+import { IstioRuleJudge } from './interpreter-istio.ts';
+import type { PartResult } from './interpreter-istio.ts';
+import { StrictJudge, letsIn } from './interpreter-strict.ts';
 
 export interface InterpreterOptions {
   readonly revision: string;
@@ -39,31 +23,28 @@ export interface InterpreterOptions {
 
 export function interpret(set: WorkloadPolicies, input: AuthzInput, options: InterpreterOptions): Decision {
   const { revision } = options;
-  if (set.policies.length === 0) return noneSelected(options.whenNoneSelects, revision);
-  const { principal } = input.connection;
+  if (isEmpty(set)) return noneSelected(options.whenNoneSelects, revision);
+  const { principal, tls } = input.connection;
   if (principal !== null && isExcessive(principal)) return decision('deny', 'engine_error', revision);
-  const denial = firstMatch(set, input, 'DENY');
-  if (denial !== null) return decision('deny', 'denied_by_rule', revision, denial.policy, denial.rule);
-  if (!set.policies.some(({ action }) => action === 'ALLOW')) return decision('allow', 'allowed_no_policy', revision);
-  const allowance = firstMatch(set, input, 'ALLOW');
-  if (allowance !== null) return decision('allow', 'allowed_by_rule', revision, allowance.policy, allowance.rule);
-  return decision('deny', 'denied_no_match', revision);
-}
-
-function firstMatch(set: WorkloadPolicies, input: AuthzInput, action: 'ALLOW' | 'DENY'): { policy: string; rule: string } | null {
-  for (const policy of set.policies) {
-    if (policy.action !== action) continue;
-    for (const rule of policy.rules) {
-      if (ruleMatches(set, policy, rule, input)) return { policy: policyTitle(policy, set.namespace), rule: rule.name };
-    }
+  if (set.mtls !== null && !tls && (set.mtls.ports[String(input.connection.destinationPort)] ?? set.mtls.isStrict)) {
+    return decision('deny', 'mtls_required', revision, set.mtls.policy);
   }
-  return null;
+  for (const stage of set.network) {
+    const refusal = networkRefusal(set, stage, input);
+    if (refusal !== null) return decision('deny', 'denied_by_network_policy', revision, refusal.policy, refusal.rule);
+  }
+  const made = inheritedDecision(set, input, revision) ?? ownDecision(set, input, options);
+  return withReports(made, auditedBy(set, input), shadowsOf(set, input));
 }
 
-/** A rule is judged on one token at a time, or on none when there is none. */
+/** The first rule of a policy that matches. A rule is judged on one token at a time, or on none when there is none. */
+export function firstMatch(set: WorkloadPolicies, policy: Policy, input: AuthzInput): Rule | null {
+  return policy.rules.find((rule) => ruleMatches(set, policy, rule, input)) ?? null;
+}
+
 export function ruleMatches(set: WorkloadPolicies, policy: Policy, rule: Rule, input: AuthzInput): boolean {
   const tokens = input.request === null || input.request.tokens.length === 0 ? [null] : input.request.tokens;
-  return tokens.some((token) => new RuleJudge(set, policy, input, token).matches(rule));
+  return tokens.some((token) => matchesWith(set, policy, rule, input, token));
 }
 
 /** Each field of a rule and whether it holds, for one token. */
@@ -74,240 +55,112 @@ export function ruleParts(
   input: AuthzInput,
   token: Token | null,
 ): readonly PartResult[] {
-  return new RuleJudge(set, policy, input, token).parts(rule);
+  if (rule.strict !== undefined) return new StrictJudge(set, input, token, letsIn(policy.action)).parts(rule.strict);
+  return new IstioRuleJudge(set, policy, input, token).parts(rule);
 }
 
-/** True or false, or that the field means nothing here (HTTP on raw TCP, another proxy's metadata). */
-type Verdict = boolean | 'unknowable';
-
-interface Field {
-  readonly name: string;
-  readonly verdict: Verdict;
+function matchesWith(set: WorkloadPolicies, policy: Policy, rule: Rule, input: AuthzInput, token: Token | null): boolean {
+  if (rule.strict !== undefined) return new StrictJudge(set, input, token, letsIn(policy.action)).matches(rule.strict);
+  return new IstioRuleJudge(set, policy, input, token).matches(rule);
 }
 
-class RuleJudge {
-  readonly #set: WorkloadPolicies;
-  readonly #policy: Policy;
-  readonly #input: AuthzInput;
-  readonly #token: Token | null;
+/** Nothing says anything: not even the identity is looked at. */
+function isEmpty({ levels, mtls, network, policies }: WorkloadPolicies): boolean {
+  return policies.length === 0 && levels.length === 0 && network.length === 0 && mtls === null;
+}
 
-  constructor(set: WorkloadPolicies, policy: Policy, input: AuthzInput, token: Token | null) {
-    this.#set = set;
-    this.#policy = policy;
-    this.#input = input;
-    this.#token = token;
+interface Match {
+  readonly policy: string;
+  readonly rule: string | null;
+}
+
+function networkRefusal(set: WorkloadPolicies, stage: NetworkStage, input: AuthzInput): Match | null {
+  const judge = (lets: boolean): StrictJudge => new StrictJudge(set, input, null, lets);
+  // Whether somebody is subject to a stage at all: to be subject never lets in.
+  if (!judge(false).holds(stage.applies)) return null;
+  for (const { otherwise, rules } of stage.tiers) {
+    const decisive = rules.find(({ action, match }) => judge(action === 'accept').holds(match));
+    if (decisive?.action === 'accept') return null;
+    if (decisive?.action === 'deny') return { policy: decisive.policy, rule: decisive.name };
+    if (decisive === undefined && otherwise !== 'next') return { policy: otherwise.deniedBy, rule: null };
   }
+  return null;
+}
 
-  matches(rule: Rule): boolean {
-    if (this.#policy.action === 'ALLOW' && this.#isUnknowable(rule)) return false;
-    return (
-      (rule.to.length === 0 || rule.to.some((operation) => every(this.#operation(operation)))) &&
-      (rule.from.length === 0 || rule.from.some((source) => every(this.#source(source)))) &&
-      rule.when.every((condition) => every(this.#condition(condition)))
-    );
-  }
-
-  /** Whether anything in the rule, needed or not, means nothing here. */
-  #isUnknowable(rule: Rule): boolean {
-    const conditions = rule.when.flatMap((condition) => this.#condition(condition));
-    // A request has all that sources and operations ask for.
-    const others =
-      this.#input.request !== null
-        ? []
-        : [...rule.from.flatMap((source) => this.#source(source)), ...rule.to.flatMap((operation) => this.#operation(operation))];
-    return [...conditions, ...others].some(({ verdict }) => verdict === 'unknowable');
-  }
-
-  parts(rule: Rule): readonly PartResult[] {
-    const isAllow = this.#policy.action === 'ALLOW';
-    const told = (part: PartResult['part'], index: number, fields: readonly Field[]): readonly PartResult[] =>
-      fields.map(({ name, verdict }) => ({ part, index, field: name, holds: verdict === 'unknowable' ? !isAllow : verdict }));
-    return [
-      ...rule.from.flatMap((source, index) => told('from', index, this.#source(source))),
-      ...rule.to.flatMap((operation, index) => told('to', index, this.#operation(operation))),
-      ...rule.when.flatMap((condition, index) => told('when', index, this.#condition(condition))),
-    ];
-  }
-
-  #source(source: Source): readonly Field[] {
-    const { connection } = this.#input;
-    return [
-      ...field('principals', source.principals, source.notPrincipals, (value) => this.#principal(value)),
-      ...field('requestPrincipals', source.requestPrincipals, source.notRequestPrincipals, (value) =>
-        this.#requestPrincipal(value),
-      ),
-      ...field('namespaces', source.namespaces, source.notNamespaces, (value, isNot) => this.#namespace(value, isNot)),
-      ...field('serviceAccounts', source.serviceAccounts, source.notServiceAccounts, (value, isNot) =>
-        this.#account(value, isNot),
-      ),
-      ...field('trustDomains', source.trustDomains, source.notTrustDomains, (value) => this.#trustDomain(value)),
-      ...field('ipBlocks', source.ipBlocks, source.notIpBlocks, (value) => inBlock(value, connection.sourceIp)),
-      ...field('remoteIpBlocks', source.remoteIpBlocks, source.notRemoteIpBlocks, (value) => inBlock(value, connection.remoteIp)),
-    ];
-  }
-
-  #operation(operation: Operation): readonly Field[] {
-    return [
-      ...field('hosts', operation.hosts, operation.notHosts, (value) => this.#host(value)),
-      ...field('ports', operation.ports, operation.notPorts, (value) => Number(value) === this.#input.connection.destinationPort),
-      ...field('methods', operation.methods, operation.notMethods, (value) => this.#http(({ method }) => present(value, method))),
-      ...field('paths', operation.paths, operation.notPaths, (value) => this.#http(({ path }) => matchesPath(value, path))),
-    ];
-  }
-
-  #condition({ key, values, notValues }: Condition): readonly Field[] {
-    return field(key, values, notValues, (value, isNot) => this.#attribute(key, value, isNot));
-  }
-
-  #attribute(key: string, value: string, isNot: boolean): Verdict {
-    const { connection } = this.#input;
-    if (key === 'source.ip') return inBlock(value, connection.sourceIp);
-    if (key === 'remote.ip') return inBlock(value, connection.remoteIp);
-    if (key === 'destination.ip') return inBlock(value, connection.destinationIp);
-    if (key === 'destination.port') return Number(value) === connection.destinationPort;
-    if (key === 'connection.sni') return connection.sni !== null && filled(value, bytes(connection.sni.toLowerCase()));
-    if (key === 'source.principal') return this.#principal(value);
-    if (key === 'source.namespace') return this.#namespace(value, isNot);
-    if (key === 'source.serviceAccount') return this.#account(value, isNot);
-    if (key === 'source.trustDomain') return this.#trustDomain(value);
-    if (key === 'request.auth.principal') return this.#requestPrincipal(value);
-    if (key === 'request.auth.audiences') return this.#claim(['aud'], value);
-    if (key === 'request.auth.presenter') return this.#claim(['azp'], value);
-    if (key.startsWith('request.auth.claims['))
-      return this.#claim(key.slice('request.auth.claims['.length, -1).split(']['), value);
-    if (key.startsWith('request.headers[')) return this.#header(key.slice('request.headers['.length, -1).toLowerCase(), value);
-    return 'unknowable';
-  }
-
-  #http(judge: (request: NonNullable<AuthzInput['request']>) => boolean): Verdict {
-    return this.#input.request === null ? 'unknowable' : judge(this.#input.request);
-  }
-
-  #host(value: string): Verdict {
-    return this.#http(({ authority }) => present(withoutRootDot(value.toLowerCase()), authority));
-  }
-
-  #header(name: string, value: string): Verdict {
-    if (name === ':method') return this.#http(({ method }) => present(value, method));
-    if (name === 'host' || name === ':authority') return this.#host(value);
-    return this.#http(({ fields }) => fields.values(name).some((text) => present(value, text)));
-  }
-
-  #principal(value: string): boolean {
-    const { principal } = this.#input.connection;
-    if (principal === null || !principal.startsWith('spiffe://')) return false;
-    const name = principal.slice('spiffe://'.length);
-    return this.#readings(value).some((reading) => present(reading, bytes(name)));
-  }
-
-  /** A principal TD/ns/NS/sa/SA of an own or aliased trust domain stands for the same name in all of them. */
-  #readings(value: string): readonly string[] {
-    const domains = this.#set.trustDomains;
-    const match = /^([^/]*)(\/[^/]*\/[^/]*\/[^/]*\/[^/]*)$/.exec(value);
-    const domain = match?.[1];
-    const path = match?.[2];
-    if (domain === undefined || path === undefined || domain === '' || domain === '*') return [value];
-    const isOurs = domain === 'cluster.local' || domains.some((own) => present(domain, own));
-    if (!isOurs) return [value];
-    return domains.map((own) => (domain.startsWith('*') && present(domain, own) ? value : own + path));
-  }
-
-  #namespace(value: string, isNot: boolean): boolean {
-    const { principal } = this.#input.connection;
-    if (principal === null) return false;
-    if (this.#isStrict(isNot)) {
-      const own = this.#ownIdentity(principal);
-      return own !== null && globMatches(value, own.namespace);
+function inheritedDecision(set: WorkloadPolicies, input: AuthzInput, revision: string): Decision | null {
+  const isEnforced = ({ action, mode }: Policy): boolean => mode === 'enforce' && action !== 'AUDIT';
+  for (const { ceilings, musts } of set.levels) {
+    for (const ceiling of ceilings.filter(isEnforced)) {
+      if (firstMatch(set, ceiling, input) !== null) continue;
+      return decision('deny', 'denied_outside_ceiling', revision, policyTitle(ceiling, set.namespace));
     }
-    // As Istio: anywhere, .*/ns/VALUE/.*
-    return principal.startsWith('spiffe://') && globMatches(`*/ns/${value}/*`, principal.slice('spiffe://'.length));
-  }
-
-  #account(value: string, isNot: boolean): boolean {
-    const { principal } = this.#input.connection;
-    if (principal === null) return false;
-    const [namespace = '', account = ''] = value.includes('/')
-      ? value.split('/')
-      : [this.#policy.namespace ?? this.#set.namespace, value];
-    if (this.#isStrict(isNot)) {
-      const own = this.#ownIdentity(principal);
-      return own !== null && own.namespace === namespace && own.account === account;
+    for (const must of musts.filter(isEnforced)) {
+      const rule = firstMatch(set, must, input);
+      if (rule === null) continue;
+      const title = policyTitle(must, set.namespace);
+      if (must.action === 'ALLOW') return decision('allow', 'allowed_by_rule', revision, title, rule.name);
+      return decision('deny', 'denied_by_rule', revision, title, rule.name);
     }
-    // As Istio: spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?
-    const start = `spiffe://${SOME}/ns/${namespace}`;
-    return [`${start}/sa/${account}`, `${start}/${SOME}/sa/${account}`].some(
-      (glob) => globMatches(glob, principal) || globMatches(`${glob}/${SOME}`, principal),
-    );
   }
-
-  /** Where a match allows, only /ns/NS/sa/SA of an own trust domain counts; where it denies, whatever Istio would take for one. */
-  #isStrict(isNot: boolean): boolean {
-    return this.#policy.action === 'ALLOW' ? !isNot : isNot;
-  }
-
-  #ownIdentity(principal: string): { namespace: string; account: string } | null {
-    const match = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(principal);
-    const [, domain = '', namespace = '', account = ''] = match ?? [];
-    return match !== null && this.#set.trustDomains.includes(domain) ? { namespace, account } : null;
-  }
-
-  #trustDomain(value: string): boolean {
-    const match = /^spiffe:\/\/([^/]*)\//.exec(this.#input.connection.principal ?? '');
-    return match?.[1] !== undefined && present(value, match[1]);
-  }
-
-  #requestPrincipal(value: string): Verdict {
-    return this.#http(() => {
-      if (this.#token === null) return false;
-      const issuer = bytes(this.#token.issuer);
-      const subject = bytes(this.#token.subject);
-      const slash = value.lastIndexOf('/');
-      if (value === '*') return issuer !== '' && subject !== '';
-      if (slash < 0) {
-        if (value.startsWith('*')) return issuer !== '' && present(value, subject);
-        if (value.endsWith('*')) return present(value, issuer) && subject !== '';
-        return present(value, issuer) && subject === '';
-      }
-      const wantedIssuer = value.slice(0, slash);
-      const wantedSubject = value.slice(slash + 1);
-      // A "*" counts at one end of the whole value only.
-      if (value.startsWith('*')) return filled(wantedIssuer, issuer) && subject === bytes(wantedSubject);
-      if (value.endsWith('*')) return issuer === bytes(wantedIssuer) && filled(wantedSubject, subject);
-      return issuer === bytes(wantedIssuer) && subject === bytes(wantedSubject);
-    });
-  }
-
-  #claim(path: readonly string[], value: string): Verdict {
-    return this.#http(() => this.#token !== null && claimTexts(this.#token, path).some((text) => filled(value, bytes(text))));
-  }
+  return null;
 }
 
-function every(fields: readonly Field[]): boolean {
-  return fields.every(({ verdict }) => verdict !== false);
+function ownDecision(set: WorkloadPolicies, input: AuthzInput, { revision, whenNoneSelects }: InterpreterOptions): Decision {
+  const enforced = set.policies.filter(({ action, mode }) => mode === 'enforce' && action !== 'AUDIT');
+  if (enforced.length === 0) return noneSelected(whenNoneSelects, revision);
+  for (const policy of enforced.filter(({ action }) => action === 'CUSTOM')) {
+    const rule = firstMatch(set, policy, input);
+    const answer = rule === null ? 'allow' : answerOf(policy, input);
+    if (rule === null || answer === 'allow') continue;
+    const code = answer === 'deny' ? 'denied_by_provider' : 'provider_unavailable';
+    return decision('deny', code, revision, policyTitle(policy, set.namespace), rule.name);
+  }
+  const denial = anyMatch(set, enforced, input, 'DENY');
+  if (denial !== null) return decision('deny', 'denied_by_rule', revision, denial.policy, denial.rule);
+  if (!enforced.some(({ action }) => action === 'ALLOW')) return decision('allow', 'allowed_no_policy', revision);
+  const allowance = anyMatch(set, enforced, input, 'ALLOW');
+  if (allowance !== null) return decision('allow', 'allowed_by_rule', revision, allowance.policy, allowance.rule);
+  return decision('deny', 'denied_no_match', revision);
 }
 
-/** A field and its `not`; each is there only when it has values. */
-function field(
-  name: string,
-  values: readonly string[],
-  notValues: readonly string[],
-  judge: (value: string, isNot: boolean) => Verdict,
-): readonly Field[] {
-  const fields: Field[] = [];
-  if (values.length > 0) fields.push({ name, verdict: anyOf(values, (value) => judge(value, false)) });
-  if (notValues.length > 0) {
-    const any = anyOf(notValues, (value) => judge(value, true));
-    fields.push({ name: `not ${name}`, verdict: any === 'unknowable' ? any : !any });
+function anyMatch(set: WorkloadPolicies, policies: readonly Policy[], input: AuthzInput, wanted: 'ALLOW' | 'DENY'): Match | null {
+  for (const policy of policies) {
+    const rule = policy.action === wanted ? firstMatch(set, policy, input) : null;
+    if (rule !== null) return { policy: policyTitle(policy, set.namespace), rule: rule.name };
   }
-  return fields;
+  return null;
 }
 
-function anyOf(values: readonly string[], judge: (value: string) => Verdict): Verdict {
-  let isUnknowable = false;
-  for (const value of values) {
-    const verdict = judge(value);
-    if (verdict === true) return true;
-    if (verdict === 'unknowable') isUnknowable = true;
-  }
-  return isUnknowable ? 'unknowable' : false;
+function answerOf({ provider }: Policy, { providers = {} }: AuthzInput): 'allow' | 'deny' | null {
+  return provider !== null && Object.hasOwn(providers, provider) ? (providers[provider] ?? null) : null;
+}
+
+function allPolicies(set: WorkloadPolicies): readonly Policy[] {
+  return [...set.levels.flatMap(({ ceilings, musts }) => [...ceilings, ...musts]), ...set.policies];
+}
+
+function auditedBy(set: WorkloadPolicies, input: AuthzInput): readonly string[] {
+  return allPolicies(set)
+    .filter((policy) => policy.action === 'AUDIT' && policy.mode === 'enforce' && firstMatch(set, policy, input) !== null)
+    .map((policy) => policyTitle(policy, set.namespace));
+}
+
+function shadowsOf(set: WorkloadPolicies, input: AuthzInput): readonly ShadowDecision[] {
+  return allPolicies(set).flatMap((policy) => {
+    const { action, mode } = policy;
+    if (mode === 'enforce' || action === 'AUDIT') return [];
+    const rule = firstMatch(set, policy, input)?.name ?? null;
+    const isAllowed =
+      action === 'ALLOW' ? rule !== null : rule === null || (action === 'CUSTOM' && answerOf(policy, input) === 'allow');
+    return [{ policy: policyTitle(policy, set.namespace), mode, decision: isAllowed ? 'allow' : 'deny', rule }];
+  });
+}
+
+function withReports(made: Decision, audited: readonly string[], shadow: readonly ShadowDecision[]): Decision {
+  if (audited.length === 0 && shadow.length === 0) return made;
+  return Object.freeze({
+    ...made,
+    ...(audited.length > 0 ? { audited } : {}),
+    ...(shadow.length > 0 ? { shadow } : {}),
+  });
 }

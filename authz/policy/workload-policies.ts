@@ -11,8 +11,9 @@
  *    (`denied_outside_ceiling`), then its musts in order: the first that matches decides, `denied_by_rule` or `allowed_by_rule`
  * 5. `policies` that are enforced: CUSTOM, DENY, ALLOW. If none of them is ALLOW, DENY or CUSTOM: `whenNoneSelects`
  *
- * Beside it, for every request that came as far as step 4 or would have: AUDIT policies of `policies` that match are told, and
- * each policy whose mode is not `enforce` gives its shadow decision, those of `levels` included.
+ * Beside it, for every request that steps 1 to 3 let pass, whatever is decided afterwards: AUDIT policies that match are told, and
+ * each policy whose mode is not `enforce`, but for AUDIT, gives its shadow decision. Those of `levels` come first, in order of
+ * their levels, ceilings before musts, then those of `policies`.
  */
 import type { JwtRule } from './authentication.ts';
 import type { Expression } from './expression.ts';
@@ -73,8 +74,8 @@ export interface NetworkStage {
 /** The first rule that matches decides: `accept` and `deny` end the stage, `pass` goes to the next tier. */
 export interface NetworkTier {
   readonly rules: readonly NetworkRule[];
-  /** What becomes of a connection that no rule matches. */
-  readonly otherwise: 'deny' | 'next';
+  /** A connection that no rule matches goes to the next tier, or is denied by that policy. */
+  readonly otherwise: 'next' | { readonly deniedBy: string };
 }
 
 export interface NetworkRule {
