@@ -27,6 +27,8 @@ export class Exchange {
   /** Host as compared. */
   authority = '';
   minor = 1;
+  /** As the log names it. */
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
   requestId = '';
   traceparent = '';
   userAgent = '';
@@ -76,10 +78,11 @@ export class Exchange {
 
   /** Clears what the last try of this same request wrote: it is read and judged again. */
   retry(snapshot: Snapshot): void {
-    const { sequence, startedMs, startedAt, method, minor, tries } = this;
+    const { sequence, startedMs, startedAt, method, minor, protocol, tries } = this;
     this.begin(snapshot, sequence, startedMs, startedAt);
     this.method = method;
     this.minor = minor;
+    this.protocol = protocol;
     this.tries = tries + 1;
   }
 
@@ -91,6 +94,7 @@ export class Exchange {
     this.path = '';
     this.authority = '';
     this.minor = 1;
+    this.protocol = 'HTTP/1.1';
     this.requestId = '';
     this.traceparent = '';
     this.userAgent = '';

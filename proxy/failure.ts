@@ -13,8 +13,11 @@ export interface FailureRow {
   /** Status of the reply; 0 where no reply is made and the connection just ends. */
   readonly http: number;
   readonly grpc: number;
-  /** `if-reused`: once more when the request was idempotent, had no body and the upstream connection had been used before. */
-  readonly retry: 'never' | 'if-reused';
+  /**
+   * Of a request whose body is not under way and that nothing was answered to: `if-idempotent`, to do it twice does no harm;
+   * `if-reused`, that and its upstream connection had been used before; `always`, the upstream has not looked at it.
+   */
+  readonly retry: 'never' | 'if-reused' | 'if-idempotent' | 'always';
   /** Whether the downstream connection ends with it: where its framing can no longer be believed. */
   readonly closes: boolean;
   readonly what: string;
@@ -38,17 +41,25 @@ export const FAILURES = {
   head_too_large: { flag: 'DPE', source: 'downstream', http: 431, grpc: 8, retry: 'never', closes: true, what: 'The head is larger than `limits.headBytes` or has more fields than `limits.fields`.' },
   upgrade_refused: { flag: 'DPE', source: 'downstream', http: 501, grpc: 12, retry: 'never', closes: true, what: 'The request asks to leave HTTP/1.1.' },
 
+  http2_fault: { flag: 'DPE', source: 'downstream', http: 0, grpc: 13, retry: 'never', closes: true, what: 'The caller broke a rule or a limit of HTTP/2, which the detail names; its stream or its connection ended.' },
+
   head_timeout: { flag: 'DT', source: 'downstream', http: 408, grpc: 4, retry: 'never', closes: true, what: 'The head did not arrive within `timeouts.head`.' },
   body_timeout: { flag: 'DT', source: 'downstream', http: 408, grpc: 4, retry: 'never', closes: true, what: 'The request body was silent for `timeouts.bodyIdle`.' },
   downstream_closed: { flag: 'DC', source: 'downstream', http: 0, grpc: 1, retry: 'never', closes: true, what: 'The caller went away before the exchange was complete.' },
   draining: { flag: 'SD', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: true, what: 'The sidecar is shutting down.' },
 
-  upstream_connect_failed: { flag: 'UF', source: 'upstream', http: 502, grpc: 14, retry: 'never', closes: false, what: 'No connection to the upstream could be made.' },
-  upstream_connect_timeout: { flag: 'UF', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The upstream did not accept within `timeouts.connect`.' },
+  upstream_connect_failed: { flag: 'UF', source: 'upstream', http: 502, grpc: 14, retry: 'if-idempotent', closes: false, what: 'No connection to the upstream could be made.' },
+  upstream_connect_timeout: { flag: 'UF', source: 'upstream', http: 504, grpc: 4, retry: 'if-idempotent', closes: false, what: 'The upstream did not accept within `timeouts.connect`.' },
   upstream_identity: { flag: 'UFI', source: 'upstream', http: 502, grpc: 14, retry: 'never', closes: false, what: 'The upstream did not prove an expected SPIFFE ID; no byte of the request was sent.' },
   upstream_reset: { flag: 'UC', source: 'upstream', http: 502, grpc: 14, retry: 'if-reused', closes: false, what: 'The upstream closed the connection before its response was complete.' },
   upstream_malformed: { flag: 'UPE', source: 'upstream', http: 502, grpc: 13, retry: 'never', closes: false, what: 'The response breaks HTTP/1.1, or the upstream switched protocols unasked.' },
   upstream_timeout: { flag: 'UT', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The response head did not come within `timeouts.response`.' },
+  upstream_refused: { flag: 'URX', source: 'upstream', http: 503, grpc: 14, retry: 'always', closes: false, what: 'The upstream took no more streams: it refused this one, or said GOAWAY before it.' },
+  upstream_refused_svid: { flag: 'UFI', source: 'upstream', http: 502, grpc: 14, retry: 'if-idempotent', closes: false, what: 'The upstream closed after the handshake without a byte of its own, which is how a peer refuses our certificate.' },
+  upstream_head_too_large: { flag: 'UPE', source: 'upstream', http: 431, grpc: 8, retry: 'never', closes: false, what: 'The head is larger than the upstream takes (SETTINGS_MAX_HEADER_LIST_SIZE).' },
+  request_timeout: { flag: 'UMSDR', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The exchange took longer than `timeouts.request`, or than the caller\'s `grpc-timeout`.' },
+  no_healthy_endpoint: { flag: 'UH', source: 'upstream', http: 503, grpc: 14, retry: 'never', closes: false, what: 'Every endpoint is ejected.' },
+  circuit_open: { flag: 'UO', source: 'upstream', http: 503, grpc: 14, retry: 'never', closes: false, what: 'As much goes to the upstream already as `circuit` allows: requests, requests that wait, or connections.' },
   upstream_overload: { flag: 'UO', source: 'upstream', http: 503, grpc: 14, retry: 'never', closes: false, what: 'As many upstream connections are open as are allowed.' },
 
   plaintext_on_mtls: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'Bytes other than a TLS handshake came to a port that demands mutual TLS.' },

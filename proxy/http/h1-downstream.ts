@@ -210,6 +210,7 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     const { exchange } = this;
     exchange.method = head.method;
     exchange.minor = head.minor;
+    if (head.minor === 0) exchange.protocol = 'HTTP/1.0';
     this.#closesAfter = this.#closesAfter || !head.isPersistent;
     if (this.runtime.isDraining) this.#closesAfter = true;
     const hasBody = !this.#reader.body.isDone;

@@ -21,7 +21,10 @@ export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure,
 }
 
 interface Reply {
+  /** Start line and `fields`. */
   readonly head: Buffer;
+  /** The field lines alone. */
+  readonly fields: Buffer;
   readonly body: Buffer;
 }
 
@@ -30,12 +33,13 @@ function makeReply(failure: Failure): Reply {
   const text = failure === 'denied_by_policy' ? 'postern: access denied\n' : `postern: ${failure}: ${what}\n`;
   const body = Buffer.from(text, 'latin1');
   const retryAfter = http === 503 ? 'retry-after: 1\r\n' : '';
-  const head = Buffer.from(
-    `HTTP/1.1 ${http} ${REASONS.get(http) ?? 'Error'}\r\ncontent-type: text/plain; charset=utf-8\r\n` +
+  const fields = Buffer.from(
+    'content-type: text/plain; charset=utf-8\r\n' +
       `content-length: ${body.length}\r\nx-postern-reason: ${failure}\r\n${retryAfter}`,
     'latin1',
   );
-  return { head, body };
+  const start = Buffer.from(`HTTP/1.1 ${http} ${REASONS.get(http) ?? 'Error'}\r\n`, 'latin1');
+  return { head: Buffer.concat([start, fields]), fields, body };
 }
 
 const REASONS: ReadonlyMap<number, string> = new Map([
@@ -53,6 +57,7 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 
 const CLOSE = Buffer.from('connection: close\r\n', 'latin1');
 
-const REPLIES = Object.fromEntries(
+/** What is fixed of each reply. */
+export const REPLIES = Object.fromEntries(
   Object.keys(FAILURES).map((failure) => [failure, makeReply(failure as Failure)]), // keys of the very table
 ) as Record<Failure, Reply>; // one entry per key

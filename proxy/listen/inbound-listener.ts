@@ -11,14 +11,17 @@ import type { Failure } from '../failure.ts';
 import { forwardedFields, clientCertElement } from '../http/forwarded-fields.ts';
 import type { Carry } from '../carry.ts';
 import { H1Downstream } from '../http/h1-downstream.ts';
+import { H2Downstream } from '../http/h2-downstream.ts';
 import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';
+import { isHttp2 } from '../tls/alpn.ts';
 import { createTlsServer, serverContext } from '../tls/server-context.ts';
 import { PendingHandshakes } from '../tls/pending-handshakes.ts';
 import { presentedChain, verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
 import type { Connection } from './connection.ts';
+import type { DownstreamConnection } from './downstream-connection.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 
 export interface InboundListenerOptions {
@@ -38,7 +41,7 @@ export class InboundListener implements Listener {
   #open = 0;
   readonly #handshakes: PendingHandshakes;
   /** Connections whose caller is proved, to ask again when a bundle changes. */
-  readonly #proved = new Map<H1Downstream, TLSSocket>();
+  readonly #proved = new Map<DownstreamConnection, TLSSocket>();
 
   constructor(options: InboundListenerOptions) {
     this.#options = options;
@@ -62,7 +65,7 @@ export class InboundListener implements Listener {
     }
     const { identity } = runtime.snapshot;
     if (identity === null) return;
-    const server = createTlsServer(identity, HANDSHAKE_BACKSTOP * runtime.timeouts.handshakeMs);
+    const server = createTlsServer(identity, config.protocol, HANDSHAKE_BACKSTOP * runtime.timeouts.handshakeMs);
     this.#server = server;
     this.#tls = server;
     server.on('connection', (socket) => this.#handshakeBegins(socket));
@@ -123,7 +126,9 @@ export class InboundListener implements Listener {
     if (runtime.isDraining) return this.#refuse(socket, 'draining', '', connection);
     this.#open++;
     const pool = app.join(connection.callerKey);
-    const downstream = new H1Downstream(socket, connection, pool, runtime, carry, config.mtls !== 'DISABLE');
+    const isTls = config.mtls !== 'DISABLE';
+    const Spoken = this.#speaksHttp2(socket, isTls) ? H2Downstream : H1Downstream;
+    const downstream = new Spoken(socket, connection, pool, runtime, carry, isTls);
     downstream.onClosed = () => {
       this.#open--;
       this.#proved.delete(downstream);
@@ -133,6 +138,13 @@ export class InboundListener implements Listener {
     // Only a TLS listener has peers with an identity.
     if (peer !== null) this.#proved.set(downstream, socket as TLSSocket);
     runtime.opened(downstream);
+  }
+
+  #speaksHttp2(socket: Socket, isTls: boolean): boolean {
+    const { protocol } = this.#options.config;
+    // A TLS listener's sockets are TLS sockets.
+    if (isTls) return isHttp2((socket as TLSSocket).alpnProtocol);
+    return protocol === 'http2' || protocol === 'grpc';
   }
 
   #describe(socket: Socket, peer: PeerIdentity | null): Connection {

@@ -23,7 +23,7 @@ const TRACE_MAX = 256;
 export class LogTail {
   bytes: Buffer = NO_BYTES;
   #method = '';
-  #minor = -1;
+  #protocol = '';
   #status = -1;
   #authority = '';
   #userAgent = '';
@@ -44,7 +44,7 @@ export class LogTail {
       exchange.method === this.#method &&
       exchange.forwardedFor === this.#forwardedFor &&
       exchange.upstreamHost === this.#upstreamHost &&
-      exchange.minor === this.#minor
+      exchange.protocol === this.#protocol
     ) {
       return;
     }
@@ -56,7 +56,7 @@ export class LogTail {
     this.#method = exchange.method;
     this.#forwardedFor = exchange.forwardedFor;
     this.#upstreamHost = exchange.upstreamHost;
-    this.#minor = exchange.minor;
+    this.#protocol = exchange.protocol;
     this.bytes = Buffer.from(tailText(exchange), 'utf8');
   }
 }
@@ -135,7 +135,7 @@ function address(host: string, port: number): string {
 function tailText(exchange: Exchange): string {
   const { decision, failure } = exchange;
   return (
-    `,"method":${jsonTextOrNull(exchange.method)},"protocol":"${exchange.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0'}"` +
+    `,"method":${jsonTextOrNull(exchange.method)},"protocol":"${exchange.protocol}"` +
     `,"response_code":${exchange.status},"response_flags":"${failure === null ? '-' : FAILURES[failure].flag}"` +
     `,"response_code_details":${details(exchange)},"x_forwarded_for":${jsonTextOrNull(exchange.forwardedFor)}` +
     `,"user_agent":${jsonTextOrNull(exchange.userAgent, 512)},"authority":${jsonTextOrNull(exchange.authority)}` +

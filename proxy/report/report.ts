@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Decision } from '#authz/engine/input.ts';
+import type { H2Fault } from '#wire/h2/faults.ts';
 import type { Exchange, Verdict } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Connection } from '../listen/connection.ts';
@@ -34,6 +35,8 @@ export class Report {
   /** Bytes that an upstream sent outside a response that was asked for; each time its connection was ended. */
   unsolicitedResponses = 0;
   handshakes = 0;
+  /** Faults of callers that speak HTTP/2, of streams and of sessions; as many as there are names. */
+  readonly http2Faults = new Map<H2Fault, number>();
   readonly ring: DecisionRing;
   /** `[direction][verdict][status]`, flat. */
   readonly requests = new Float64Array(DIRECTIONS.length * VERDICTS.length * STATUSES);
@@ -94,6 +97,11 @@ export class Report {
   refusal(connection: Pick<Connection, 'logFields'>, failure: Failure, detail: string): void {
     this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
     if (this.accessLog !== null) this.accessLog.push(refusalLine(connection, failure, detail, Date.now()));
+  }
+
+  /** Counts what a caller did wrong over HTTP/2. */
+  http2Fault(fault: H2Fault): void {
+    this.http2Faults.set(fault, (this.http2Faults.get(fault) ?? 0) + 1);
   }
 
   #countFirst(decision: Decision): void {

@@ -1,8 +1,10 @@
 /** The TLS side of an inbound listener: presents our SVID and asks every caller for one. */
 import { createServer, type Server, type TlsOptions } from 'node:tls';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import type { PortProtocol } from '#proto/config/proxy.ts';
 import { KEEP_ALIVE } from '../listen/listener.ts';
-import { ALPN_PROTOCOLS, TLS_PARAMETERS } from './parameters.ts';
+import { selectAlpn } from './alpn.ts';
+import { TLS_PARAMETERS } from './parameters.ts';
 
 /** Options that change with the identity; given to `createTlsServer` and, at each rotation, to `setSecureContext`. */
 export function serverContext(identity: IdentitySnapshot): TlsOptions {
@@ -16,12 +18,12 @@ export function serverContext(identity: IdentitySnapshot): TlsOptions {
 }
 
 /** A server that completes the handshake with any certificate, or none, so that the refusal can say why. */
-export function createTlsServer(identity: IdentitySnapshot, handshakeTimeoutMs: number): Server {
+export function createTlsServer(identity: IdentitySnapshot, protocol: PortProtocol, handshakeTimeoutMs: number): Server {
   return createServer({
     ...serverContext(identity),
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: ALPN_PROTOCOLS,
+    ALPNCallback: ({ protocols }) => selectAlpn(protocol, protocols),
     handshakeTimeout: handshakeTimeoutMs,
     allowHalfOpen: true,
     noDelay: true,

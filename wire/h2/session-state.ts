@@ -101,6 +101,7 @@ export class SessionState<Owner> implements OutgoingEvents<Owner> {
   localDone(stream: H2Stream<Owner>): void {
     stream.isLocalDone = true;
     if (stream.isRemoteDone) this.#complete(stream);
+    else if (stream.resetsWhenSent) this.reset(stream, ERROR_CODE.noError);
   }
 
   remoteDone(stream: H2Stream<Owner>): void {

@@ -19,6 +19,11 @@ export class H2Stream<Owner> {
   isLocalDone = false;
   /** Our end was asked for, but may still wait behind what is queued. */
   isEndAsked = false;
+  /**
+   * Once our direction is sent to its end, what the peer still sends is not wanted: the stream is then reset with NO_ERROR (RFC 9113,
+   * section 8.1). Set before `sendEnd`.
+   */
+  resetsWhenSent = false;
   /** The peer's final head has come. */
   hasHead = false;
   /** What we may send (RFC 9113, section 6.9); negative after the peer has made its windows smaller. */
