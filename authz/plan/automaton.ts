@@ -39,7 +39,7 @@ export function splitByBudget<Item, Automaton>(
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error;
     if (items.length === 1) {
-      throw new PosternError('policy_too_large', 'Cannot compile a pattern: it needs too many states', 'Use fewer "*" in it');
+      throw new PosternError('policy_too_large', 'Cannot compile a pattern: it needs too many states', 'Use fewer "*" and repetitions in it');
     }
     const middle = items.length >> 1;
     return [...splitByBudget(items.slice(0, middle), build), ...splitByBudget(items.slice(middle), build)];
@@ -50,4 +50,4 @@ export function sortedUnique(numbers: readonly number[]): number[] {
   return [...new Set(numbers)].toSorted((left, right) => left - right);
 }
 
-class BudgetError extends Error {}
+export class BudgetError extends Error {}
