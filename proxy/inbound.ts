@@ -47,8 +47,7 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
     if (denied !== null) return denied;
 
     const upstream = app.acquire(caller, caller.pool);
-    if (upstream === null) return 'upstream_overload';
-    exchange.upstreamHost = app.name;
+    if (typeof upstream === 'string') return upstream;
     upstream.requestHead(head, exchange);
     return upstream;
   };

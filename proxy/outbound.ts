@@ -34,8 +34,7 @@ export function outboundCarrier(peer: UpstreamService): Carry {
     if (exchange.snapshot.identity === null) return 'not_ready';
 
     const upstream = peer.acquire(caller, caller.pool);
-    if (upstream === null) return 'upstream_overload';
-    exchange.upstreamHost = peer.name;
+    if (typeof upstream === 'string') return upstream;
     upstream.requestHead(head, exchange);
     return upstream;
   };

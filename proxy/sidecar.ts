@@ -8,7 +8,7 @@ import type { Log } from '#base/log.ts';
 import { TimerWheel } from '#base/timer-wheel.ts';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import { VerifyCache } from '#certs/verify-cache.ts';
-import type { HostPort, ProxyConfig } from '#proto/config/proxy.ts';
+import type { HostPort, ProxyConfig, UpstreamProtocol } from '#proto/config/proxy.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
 import { serveAdmin } from './admin/admin-server.ts';
 import { serveStatus } from './admin/status-server.ts';
@@ -153,7 +153,7 @@ export class Sidecar {
     const { runtime } = this;
     const trusted = new TrustedForwarders(this.#config.trustedForwarders);
     for (const config of this.#config.inbound) {
-      const app = this.#service(config.forwardTo, plainDialer(config.forwardTo));
+      const app = this.#service(config.forwardTo, plainDialer(config.forwardTo), config.upstreamProtocol);
       this.#inbound.push(
         new InboundListener({ config, runtime, carry: inboundCarrier(config, app), app, cache: this.#cache, trusted }),
       );
@@ -168,12 +168,12 @@ export class Sidecar {
         clock: runtime.clock,
       });
       this.#dialers.push(dialer);
-      const peer = this.#service(config.forwardTo, dialer);
+      const peer = this.#service(config.forwardTo, dialer, 'http1');
       this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer }));
     }
   }
 
-  #service(endpoint: HostPort, dialer: Dialer): UpstreamService {
+  #service(endpoint: HostPort, dialer: Dialer, protocol: UpstreamProtocol): UpstreamService {
     const { runtime } = this;
     return new UpstreamService({
       name: `${endpoint.host}:${endpoint.port}`,
@@ -185,6 +185,8 @@ export class Sidecar {
       connections: runtime.limits.connections,
       idle: this.#idle,
       report: runtime.report,
+      protocol,
+      http2: runtime.limits.http2,
     });
   }
 

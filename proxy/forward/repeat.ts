@@ -4,11 +4,22 @@ import { FAILURES, type Failure } from '../failure.ts';
 import type { Upstream } from './streams.ts';
 
 /**
- * Whether an exchange that failed so may be tried once more: its connection had been used before and was closed in the meantime,
- * which says nothing of the request, and to do the same twice does no harm. Never after a decision against it.
+ * Whether an exchange that failed so may be tried once more: the upstream has not looked at it, or it is one that does no harm done
+ * twice and its connection could not be made, or had been used before and was closed in the meantime. Never after a decision
+ * against it. The caller sees to it that nothing was answered and that the request can be sent again.
  */
 export function mayRepeat(exchange: Exchange, failure: Failure, upstream: Upstream): boolean {
-  return FAILURES[failure].retry === 'if-reused' && upstream.isReused && exchange.tries === 0 && IDEMPOTENT.has(exchange.method);
+  if (exchange.tries > 0) return false;
+  switch (FAILURES[failure].retry) {
+    case 'always':
+      return true;
+    case 'if-idempotent':
+      return IDEMPOTENT.has(exchange.method);
+    case 'if-reused':
+      return upstream.isReused && IDEMPOTENT.has(exchange.method);
+    default:
+      return false;
+  }
 }
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);

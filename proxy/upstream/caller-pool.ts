@@ -3,11 +3,14 @@
  * A downstream connection holds its pool from beginning to end, so that a request looks nothing up. Hot path.
  */
 import type { H1Upstream } from './h1-upstream.ts';
+import type { H2Connection } from './h2-connection.ts';
 
 export class CallerPool {
   readonly callerKey: string;
   /** The most recently used is last. */
   readonly idle: H1Upstream[] = [];
+  /** HTTP/2 connections that may take streams, idle or not. */
+  readonly multiplexed: H2Connection[] = [];
   /** Downstream connections that hold it. */
   users = 0;
 
@@ -19,5 +22,10 @@ export class CallerPool {
   remove(upstream: H1Upstream): void {
     const index = this.idle.indexOf(upstream);
     if (index >= 0) this.idle.splice(index, 1);
+  }
+
+  dropMultiplexed(connection: H2Connection): void {
+    const index = this.multiplexed.indexOf(connection);
+    if (index >= 0) this.multiplexed.splice(index, 1);
   }
 }
