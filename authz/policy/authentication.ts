@@ -40,6 +40,8 @@ export interface JwtRule {
   readonly timeoutMs: number;
   /** Claims that hold words separated by blanks, beside `scope` and `permission`. */
   readonly spaceDelimitedClaims: readonly string[];
+  /** A request must bring a token of this rule (`presence: REQUIRED`). */
+  readonly isRequired: boolean;
 }
 
 /** `UNSET` inherits. */

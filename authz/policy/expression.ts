@@ -54,7 +54,7 @@ export type Expression =
   | { readonly kind: 'not'; readonly of: Expression }
   | { readonly kind: 'present'; readonly attribute: Attribute }
   | Match
-  /** Operations of an API by their ids; `select.ts` puts methods and paths in their place, and no engine meets one. */
+  /** Operations of an API by their ids, or `tag:NAME`; `select.ts` puts methods and paths in their place, no engine meets one. */
   | { readonly kind: 'operations'; readonly api: string; readonly ids: readonly string[] };
 
 /** Any value of the attribute (`any`), or each of them and at least one (`all`), fits one of the comparisons. */

@@ -3,7 +3,7 @@ import type { PolicyFault, Position } from './model.ts';
 import type { MessageCode } from './messages.ts';
 import { nearestName } from './suggest.ts';
 import { fault } from './yaml-documents.ts';
-import type { YamlList, YamlMap, YamlNode } from './yaml-documents.ts';
+import type { YamlEntry, YamlList, YamlMap, YamlNode } from './yaml-documents.ts';
 
 /** Collects what is wrong with one document. */
 export class FaultList {
@@ -56,7 +56,11 @@ export class FieldReader {
   }
 
   /** Strings of a list field; empty when it is absent. Each is told to `check` with its place. */
-  texts(name: string, check: (text: string, at: Position, path: string) => void): readonly string[] {
+  texts(
+    name: string,
+    check: (text: string, at: Position, path: string) => void,
+    { takesNumbers = false }: { readonly takesNumbers?: boolean } = {},
+  ): readonly string[] {
     const list = this.list(name);
     if (list === null) return [];
     const path = this.at(name);
@@ -71,7 +75,8 @@ export class FieldReader {
     const texts: string[] = [];
     for (const [index, item] of list.items.entries()) {
       const itemPath = `${path}[${index}]`;
-      const text = this.#text(item, itemPath);
+      const isNumber = takesNumbers && item.kind === 'scalar' && typeof item.value === 'number';
+      const text = isNumber ? String(item.value) : this.#text(item, itemPath);
       if (text === null) continue;
       if (text === '') this.#faults.add('PN0203', item.position, itemPath, `Cannot read a value of ${name}: it is empty`);
       else if (text.length > MAX_TEXT) {
@@ -100,9 +105,62 @@ export class FieldReader {
     return Object.fromEntries(texts);
   }
 
+  /** Mappings of a list field; an absent field has none. */
+  maps(name: string): readonly FieldReader[] {
+    const readers = (this.list(name)?.items ?? []).map((item, index) => this.asMap(item, `${this.at(name)}[${index}]`));
+    return readers.filter((reader) => reader !== null);
+  }
+
+  /** Entries of a mapping field whose keys are data; empty when it is absent. */
+  entries(name: string): readonly YamlEntry[] {
+    const node = this.node(name);
+    if (node === null) return [];
+    if (node.kind === 'map') return node.entries;
+    this.#wrongType(node, this.at(name), 'a mapping');
+    return [];
+  }
+
+  flag(name: string): boolean | null {
+    const node = this.node(name);
+    if (node === null) return null;
+    if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value;
+    this.#wrongType(node, this.at(name), 'true or false');
+    return null;
+  }
+
+  /** A whole number within bounds, both included. */
+  integer(name: string, low: number, high: number): number | null {
+    const node = this.node(name);
+    if (node === null) return null;
+    if (node.kind === 'scalar' && typeof node.value === 'number' && Number.isInteger(node.value)) {
+      if (node.value >= low && node.value <= high) return node.value;
+      this.#faults.add(
+        'PN0211',
+        node.position,
+        this.at(name),
+        `Cannot read ${name}: found ${node.value}, wanted ${low} to ${high}`,
+      );
+      return null;
+    }
+    this.#wrongType(node, this.at(name), 'a whole number');
+    return null;
+  }
+
+  /** One of a few words; anything else is a fault that names the nearest. */
+  word<W extends string>(name: string, words: readonly W[], code: MessageCode = 'PN0212'): W | null {
+    const text = this.text(name);
+    if (text === null) return null;
+    const found = words.find((word) => word === text);
+    if (found !== undefined) return found;
+    const near = nearestName(text, words);
+    const fix = near === null ? `Known: ${words.join(', ')}` : `Did you mean ${near}`;
+    this.#faults.add(code, this.where(name), this.at(name), `Cannot read ${name}: "${text}" is none of its words`, fix);
+    return null;
+  }
+
   asMap(node: YamlNode, path: string): FieldReader | null {
     if (node.kind === 'map') return new FieldReader(node, path, this.#faults);
-    this.#faults.add('PN0202', node.position, path, `Cannot read ${lastName(path)}: found ${kindOf(node)}, wanted a mapping`);
+    this.#wrongType(node, path, 'a mapping');
     return null;
   }
 
@@ -141,6 +199,10 @@ export class FieldReader {
       this.#faults.add('PN0201', keyPosition, this.at(key), `Cannot read "${key}": no such field here`, fix);
     }
     return isWhole;
+  }
+
+  #wrongType(node: YamlNode, path: string, wanted: string): void {
+    this.#faults.add('PN0202', node.position, path, `Cannot read ${lastName(path)}: found ${kindOf(node)}, wanted ${wanted}`);
   }
 
   #text(node: YamlNode, path: string): string | null {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { readPolicyFiles } from './files.ts';
+import { EMPTY_SET } from './policy-set.ts';
 import { readPolicies } from './read.ts';
 
 const document = (name: string, namespace = 'shop'): string =>
@@ -73,14 +74,14 @@ describe('readPolicies()', () => {
   });
 
   test('ignores other kinds on demand, never kinds of policy', () => {
-    const text = `apiVersion: v1\nkind: Service\nmetadata: { name: s }\n---\n${document('a')}---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n`;
+    const text = `apiVersion: v1\nkind: Service\nmetadata: { name: s }\n---\n${document('a')}---\napiVersion: security.istio.io/v1\nkind: PeerAuthorisation\n`;
     const { documents, faults, policies } = readPolicies(text, 'f', { ignoreKinds: true });
     expect(documents.map(({ isIgnored }) => isIgnored)).toEqual([true, false, false]);
-    expect(faults).toMatchObject([{ code: 'PN0113' }]);
+    expect(faults).toMatchObject([{ code: 'PN0113', fix: 'Did you mean PeerAuthentication' }]);
     expect(policies).toHaveLength(1);
   });
 
   test('takes an empty file for no document', () => {
-    expect(readPolicies('\n# nothing\n---\n', 'f')).toEqual({ policies: [], documents: [], faults: [] });
+    expect(readPolicies('\n# nothing\n---\n', 'f')).toEqual({ set: EMPTY_SET, policies: [], documents: [], faults: [] });
   });
 });

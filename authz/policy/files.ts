@@ -6,7 +6,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { PolicyFault } from './model.ts';
-import { joinReadings, readPolicies } from './read.ts';
+import { failedReading, joinReadings, readPolicies } from './read.ts';
 import type { PolicyReading, ReadOptions } from './read.ts';
 import { MAX_FILE_BYTES, fault } from './yaml-documents.ts';
 
@@ -17,7 +17,7 @@ import { MAX_FILE_BYTES, fault } from './yaml-documents.ts';
 export function readPolicyFiles(paths: readonly string[], options: ReadOptions = {}): PolicyReading {
   const readings: PolicyReading[] = [];
   for (const path of paths) {
-    for (const file of filesOf(path, 0)) readings.push(typeof file === 'string' ? readFile(file, options) : failed(file));
+    for (const file of filesOf(path, 0)) readings.push(typeof file === 'string' ? readFile(file, options) : failedReading(file));
   }
   return joinReadings(readings);
 }
@@ -43,15 +43,11 @@ function filesOf(path: string, depth: number): readonly (string | PolicyFault)[]
 function readFile(file: string, options: ReadOptions): PolicyReading {
   try {
     if (statSync(file).size > MAX_FILE_BYTES)
-      return failed(unreadable(file, `found more than ${MAX_FILE_BYTES} bytes`, 'PN0102'));
+      return failedReading(unreadable(file, `found more than ${MAX_FILE_BYTES} bytes`, 'PN0102'));
     return readPolicies(readFileSync(file, 'utf8'), file, options);
   } catch (error) {
-    return failed(unreadable(file, reason(error)));
+    return failedReading(unreadable(file, reason(error)));
   }
-}
-
-function failed(wrong: PolicyFault): PolicyReading {
-  return { policies: [], documents: [], faults: [wrong] };
 }
 
 function unreadable(file: string, why: string, code: 'PN0102' | 'PN0107' = 'PN0107'): PolicyFault {

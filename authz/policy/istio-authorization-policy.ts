@@ -1,11 +1,11 @@
 /**
- * Reads an AuthorizationPolicy of `security.istio.io` (v1, v1beta1) into the model. ALLOW and DENY; what has no place here yet
- * (CUSTOM, AUDIT, dry run) is refused by code, so that nobody believes it to be in force.
+ * Reads an AuthorizationPolicy of `security.istio.io` (v1, v1beta1) into the model. Dry run is the
+ * mode `audit`.
  */
-import type { Action, Condition, Operation, OperationField, Policy, Position, Rule, Source, SourceField } from './model.ts';
+import type { Action, Condition, Mode, Operation, OperationField, Policy, Position, Rule, Source, SourceField } from './model.ts';
 import { OPERATION_FIELDS, SOURCE_FIELDS } from './model.ts';
 import type { FaultList, FieldReader } from './fields.ts';
-import { nearestName } from './suggest.ts';
+import { readAttachment, readMetadata } from './metadata.ts';
 import {
   checkIp,
   checkNamespace,
@@ -31,33 +31,6 @@ export function readAuthorizationPolicy(document: FieldReader, faults: FaultList
   return { namespace, name, ...policy };
 }
 
-/** Reads `metadata` as every Kubernetes kind has it. */
-export function readMetadata(document: FieldReader, faults: FaultList) {
-  const metadata = document.map('metadata');
-  document.pass('apiVersion', 'kind', 'status');
-  const none = { name: null, namespace: null, annotations: {}, annotationsAt: document.position };
-  if (metadata === null) {
-    faults.add('PN0204', document.position, 'metadata', 'Cannot read the document: metadata.name is missing');
-    return none;
-  }
-  const name = metadata.text('name');
-  const namespace = metadata.text('namespace');
-  const annotations = metadata.textMap('annotations');
-  metadata.pass(...KUBERNETES_METADATA);
-  metadata.finish();
-  if (name === null)
-    faults.add('PN0204', metadata.position, 'metadata.name', 'Cannot read the document: metadata.name is missing');
-  for (const [field, value] of [
-    ['name', name],
-    ['namespace', namespace],
-  ] as const) {
-    if (value === null || /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/.test(value)) continue;
-    const fix = 'Write lower-case letters, digits, "-" and "."';
-    faults.add('PN0310', metadata.where(field), `metadata.${field}`, `Cannot read "${value}": found no Kubernetes name`, fix);
-  }
-  return { name, namespace, annotations, annotationsAt: metadata.where('annotations') };
-}
-
 class SpecReader {
   readonly #faults: FaultList;
   readonly #annotations: Readonly<Record<string, string>>;
@@ -70,91 +43,44 @@ class SpecReader {
   }
 
   read(spec: FieldReader | null, position: Position): Omit<Policy, 'name' | 'namespace'> {
-    this.#refuseDryRun();
-    if (spec === null) {
-      // An absent spec is `spec: {}`: ALLOW without a rule.
-      return { ...PLAIN, action: 'ALLOW', selector: {}, isForGateways: false, rules: [], position };
-    }
-    const action = this.#action(spec);
-    const selector = this.#selector(spec);
-    const isForGateways = spec.node('targetRefs') !== null || spec.node('targetRef') !== null;
-    if (isForGateways && spec.has('selector')) {
-      this.#faults.add(
-        'PN0205',
-        spec.where('selector'),
-        spec.at('selector'),
-        'Cannot read the policy: it has both selector and targetRefs',
-      );
-    }
+    const mode = this.#mode();
+    const always = { mode, scope: null, validity: null, position };
+    // An absent spec is `spec: {}`: ALLOW without a rule.
+    if (spec === null) return { ...always, action: 'ALLOW', provider: null, selector: {}, isForGateways: false, rules: [] };
+    const action = spec.word('action', ACTIONS, 'PN0207') ?? 'ALLOW';
+    const attachment = readAttachment(spec, this.#faults);
     const rules = this.#rules(spec);
-    if (action === 'DENY' && rules.length === 0) {
-      const fix = 'To deny everything write rules: [{}]';
-      this.#faults.add(
-        'PN0210',
-        spec.position,
-        spec.at('rules'),
-        'Cannot read the policy: a DENY policy without rules denies nothing',
-        fix,
-      );
+    if ((action === 'DENY' || action === 'CUSTOM') && rules.length === 0) {
+      const message = `Cannot read the policy: a ${action} policy without rules never applies`;
+      this.#faults.add('PN0210', spec.position, spec.at('rules'), message, 'To match everything write rules: [{}]');
     }
-    if (spec.has('provider')) {
-      this.#faults.add(
-        'PN0205',
-        spec.where('provider'),
-        spec.at('provider'),
-        'Cannot read provider: only CUSTOM policies have one',
-      );
-    }
-    spec.pass('provider');
+    const provider = this.#provider(spec, action);
     spec.finish();
-    return { ...PLAIN, action, selector, isForGateways, rules, position };
+    return { ...always, action, provider, ...attachment, rules };
   }
 
-  #refuseDryRun(): void {
-    const dryRun = this.#annotations['istio.io/dry-run'];
-    if (dryRun === undefined || dryRun === 'false') return;
-    this.#faults.add(
-      'PN0208',
-      this.#annotationsAt,
-      'metadata.annotations',
-      'Cannot read the policy: dry run is not supported yet',
-    );
+  #mode(): Mode {
+    const dryRun = this.#annotations[DRY_RUN];
+    if (dryRun === undefined || /^(?:0|f|F|false|FALSE|False)$/.test(dryRun)) return 'enforce';
+    if (/^(?:1|t|T|true|TRUE|True)$/.test(dryRun)) return 'audit';
+    const message = `Cannot read ${DRY_RUN}: found "${dryRun}"`;
+    this.#faults.add('PN0208', this.#annotationsAt, 'metadata.annotations', message, 'Write "true" or "false"');
+    return 'enforce';
   }
 
-  #action(spec: FieldReader): Action {
-    const action = spec.text('action') ?? 'ALLOW';
-    if (action === 'ALLOW' || action === 'DENY') return action;
-    const at = spec.where('action');
-    if (action === 'CUSTOM' || action === 'AUDIT') {
-      this.#faults.add('PN0206', at, spec.at('action'), `Cannot read the action "${action}": it is not supported yet`);
-    } else {
-      const near = nearestName(action, ['ALLOW', 'DENY', 'CUSTOM', 'AUDIT']) ?? 'ALLOW or DENY';
-      this.#faults.add(
-        'PN0207',
-        at,
-        spec.at('action'),
-        `Cannot read the action "${action}": no such action`,
-        `Did you mean ${near}`,
-      );
+  #provider(spec: FieldReader, action: Action): string | null {
+    const reader = spec.map('provider');
+    const name = reader?.text('name') ?? null;
+    reader?.finish();
+    if (action === 'CUSTOM' && (name === null || name === '')) {
+      const message = 'Cannot read the policy: a CUSTOM policy names the provider that it asks';
+      this.#faults.add('PN0204', spec.position, spec.at('provider.name'), message);
     }
-    return 'DENY';
-  }
-
-  #selector(spec: FieldReader): Readonly<Record<string, string>> {
-    const selector = spec.map('selector');
-    if (selector === null) return {};
-    const labels = selector.textMap('matchLabels');
-    selector.finish();
-    for (const [label, value] of Object.entries(labels)) {
-      if (label !== '' && !label.includes('*') && !value.includes('*')) continue;
-      this.#faults.add(
-        'PN0310',
-        selector.position,
-        selector.at('matchLabels'),
-        `Cannot read the label "${label}": labels match literally`,
-      );
+    if (action !== 'CUSTOM' && reader !== null) {
+      const message = 'Cannot read provider: only CUSTOM policies have one';
+      this.#faults.add('PN0205', spec.where('provider'), spec.at('provider'), message);
     }
-    return labels;
+    return action === 'CUSTOM' ? name : null;
   }
 
   #rules(spec: FieldReader): readonly Rule[] {
@@ -312,27 +238,13 @@ function keyPosition(node: YamlNode | null, otherwise: Position): Position {
   return node?.position ?? otherwise;
 }
 
-const PLAIN = { mode: 'enforce', provider: null, scope: null, validity: null } as const;
+const ACTIONS = ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'] as const;
+const DRY_RUN = 'istio.io/dry-run';
 const RULE_NAMES = 'postern.mesh/rule-names';
 // Bounds of Istio's own schema, but for rules and operations, where it has none or a smaller one.
 const MAX_ALTERNATIVES = 512;
 const MAX_SERVICE_ACCOUNTS = 16;
 const MAX_RULES = 10_000;
-
-const KUBERNETES_METADATA = [
-  'labels',
-  'creationTimestamp',
-  'deletionGracePeriodSeconds',
-  'deletionTimestamp',
-  'finalizers',
-  'generateName',
-  'generation',
-  'managedFields',
-  'ownerReferences',
-  'resourceVersion',
-  'selfLink',
-  'uid',
-];
 
 const SOURCE_CHECKS: Readonly<Record<SourceField, ValueCheck>> = {
   principals: checkPrincipal,

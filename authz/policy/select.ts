@@ -1,9 +1,14 @@
 /** Documents and a workload -> everything that decides for that workload at one time. */
-import { isInForce, nextBoundary } from './validity.ts';
+import type { ApiOperations } from './api-definition.ts';
+import { effectiveDefaults, levelsOf } from './flow.ts';
 import type { Policy, Workload } from './model.ts';
 import { policyTitle, selectsWorkload } from './model.ts';
+import { resolveOperations } from './operations.ts';
 import type { PolicySet } from './policy-set.ts';
-import type { WorkloadPolicies } from './workload-policies.ts';
+import { jwtRulesOf, mtlsRequirement } from './precedence.ts';
+import { ancestryOf, pathOf } from './tree.ts';
+import { isInForce, nextBoundary } from './validity.ts';
+import type { MtlsRequirement, SpaceDelimitedClaims, WorkloadPolicies } from './workload-policies.ts';
 
 export interface SelectOptions {
   /** Policies there apply to every namespace. */
@@ -12,23 +17,76 @@ export interface SelectOptions {
   readonly trustDomainAliases: readonly string[];
   /** The time that policies must be in force at; 0, before all of them, when it is left out. */
   readonly nowMs?: number;
+  /** Operations of imported APIs, beside those that stand in the documents. */
+  readonly apis?: ApiOperations;
 }
 
+/** @throws {PosternError} `policy_operation_unknown` for an operation of an API that nobody knows */
 export function selectPolicies(set: PolicySet, workload: Workload, options: SelectOptions): WorkloadPolicies {
-  const nowMs = options.nowMs ?? 0;
-  const selected = set.policies.filter((policy) => selectsWorkload(policy, workload, options.rootNamespace));
-  const inForce = selected.filter(({ scope, validity }) => scope === null && isInForce(validity, nowMs));
+  const { nowMs = 0, rootNamespace } = options;
+  const path = pathOf(set.trees, workload.namespace);
+  const ancestry = ancestryOf(path);
+  const apis = apisOf(set, workload, options.apis);
+  const selecting = set.policies
+    .filter(({ scope }) => scope === null || ancestry.includes(scope.path))
+    .filter((policy) => selectsWorkload(policy, workload, rootNamespace))
+    .map((policy) => resolveOperations(policy, apis));
+  const inForce = selecting.filter(({ validity }) => isInForce(validity, nowMs));
+  const own = withoutConflict(inForce.filter(({ scope }) => scope === null));
+  const clustered = inForce.filter(({ scope }) => scope !== null);
+  const jwtRules = jwtRulesOf(set.requestAuthentications, workload, rootNamespace);
   return {
     namespace: workload.namespace,
     trustDomains: [...new Set([options.trustDomain, ...options.trustDomainAliases])],
-    policies: sortedByTitle(inForce, workload),
-    levels: [],
+    policies: sortedByTitle([...own, ...effectiveDefaults(own, clustered, path)], workload),
+    levels: levelsOf(clustered, path),
     network: [],
-    mtls: null,
-    jwtRules: [],
-    spaceDelimitedClaims: [],
-    validUntilMs: earliest(selected.map(({ validity }) => nextBoundary(validity, nowMs))),
+    mtls: strictest(set, clustered, mtlsRequirement(set.peerAuthentications, workload, rootNamespace)),
+    jwtRules,
+    spaceDelimitedClaims: spaceDelimitedClaims(jwtRules),
+    validUntilMs: earliest(selecting.map(({ validity }) => nextBoundary(validity, nowMs))),
   };
+}
+
+/** Operations by `namespace/name`; a document without a namespace is of the workload's. */
+function apisOf(set: PolicySet, workload: Workload, imported: ApiOperations = new Map()): ApiOperations {
+  const all = new Map(imported);
+  for (const { name, namespace, operations } of set.apis) {
+    const keys = namespace === null ? [`/${name}`, `${workload.namespace}/${name}`] : [`${namespace}/${name}`];
+    for (const key of keys) {
+      const known = all.get(key);
+      all.set(key, known === undefined ? operations : [...known, ...operations]);
+    }
+  }
+  return all;
+}
+
+/** Istio asks one provider for a workload; of several it asks none and denies what they would have been asked. */
+function withoutConflict(policies: readonly Policy[]): readonly Policy[] {
+  const isAsking = ({ action, mode }: Policy): boolean => action === 'CUSTOM' && mode === 'enforce';
+  const providers = new Set(policies.filter(isAsking).map(({ provider }) => provider));
+  if (providers.size < 2) return policies;
+  return policies.map((policy) => (isAsking(policy) ? { ...policy, provider: null } : policy));
+}
+
+/** Mutual TLS that a node of the tree demands holds for every port. */
+function strictest(set: PolicySet, clustered: readonly Policy[], said: MtlsRequirement | null): MtlsRequirement | null {
+  const demanding = clustered.find(
+    ({ mode, name, scope }) =>
+      mode === 'enforce' && set.strictMtls.some((policy) => policy.name === name && policy.scope?.path === scope?.path),
+  );
+  return demanding === undefined ? said : { isStrict: true, ports: {}, policy: policyTitle(demanding, '') };
+}
+
+function spaceDelimitedClaims(jwtRules: WorkloadPolicies['jwtRules']): readonly SpaceDelimitedClaims[] {
+  const found = new Map<string, Set<string>>();
+  for (const { issuer, spaceDelimitedClaims: claims } of jwtRules) {
+    if (claims.length === 0) continue;
+    const known = found.get(issuer) ?? new Set();
+    for (const claim of claims) known.add(claim);
+    found.set(issuer, known);
+  }
+  return [...found].map(([issuer, claims]) => ({ issuer, claims: [...claims] }));
 }
 
 function sortedByTitle(policies: readonly Policy[], workload: Workload): readonly Policy[] {
