@@ -62,6 +62,12 @@ export const FAILURES = {
   circuit_open: { flag: 'UO', source: 'upstream', http: 503, grpc: 14, retry: 'never', closes: false, what: 'As much goes to the upstream already as `circuit` allows: requests, requests that wait, or connections.' },
   upstream_overload: { flag: 'UO', source: 'upstream', http: 503, grpc: 14, retry: 'never', closes: false, what: 'As many upstream connections are open as are allowed.' },
 
+  undetected: { flag: 'DPE', source: 'downstream', http: 0, grpc: 13, retry: 'never', closes: true, what: 'The first bytes are those of no known protocol, or none came, and the policies of the port are about requests: it is not carried as raw TCP.' },
+  bad_proxy_header: { flag: 'DPE', source: 'downstream', http: 0, grpc: 13, retry: 'never', closes: true, what: 'A PROXY protocol header is malformed, is missing from a sender that has to send one, or came from a sender that may not.' },
+  foreign_tls: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'TLS that is not the mesh\'s came to a PERMISSIVE port that is declared to speak HTTP.' },
+  tcp_idle: { flag: 'SI', source: 'downstream', http: 0, grpc: 4, retry: 'never', closes: true, what: 'A raw TCP connection was silent in both directions for `timeouts.tcpIdle`.' },
+  tcp_age: { flag: 'DT', source: 'internal', http: 0, grpc: 14, retry: 'never', closes: true, what: 'A raw TCP connection reached `timeouts.tcpAge`.' },
+
   plaintext_on_mtls: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'Bytes other than a TLS handshake came to a port that demands mutual TLS.' },
   tls_handshake: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The TLS handshake failed.' },
   handshake_timeout: { flag: 'DTLS', source: 'downstream', http: 0, grpc: 16, retry: 'never', closes: true, what: 'The TLS handshake took longer than `timeouts.handshake`.' },

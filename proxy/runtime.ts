@@ -74,13 +74,19 @@ export class Runtime {
     if (this.#open.size === 0) this.#whenEmpty?.();
   }
 
+  /** What is spoken on an open connection has become known: `downstream` has it from now on, and nothing else changes. */
+  replaced(before: DownstreamConnection, downstream: DownstreamConnection): void {
+    if (!this.#open.delete(before)) return;
+    this.#open.add(downstream);
+    if (this.isDraining) downstream.drain();
+  }
+
   get connections(): ReadonlySet<DownstreamConnection> {
     return this.#open;
   }
 
   /** Monotonic time at which a connection opened now has reached its age cap, spread by a tenth so that not all end at once. */
-  retireAtMs(): number {
-    const age = this.timeouts.connectionAgeMs;
+  retireAtMs(age = this.timeouts.connectionAgeMs): number {
     return age === 0 ? Infinity : this.wheel.nowMs + age * (0.9 + 0.1 * Math.random());
   }
 

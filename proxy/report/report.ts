@@ -8,10 +8,15 @@ import type { H2Fault } from '#wire/h2/faults.ts';
 import type { Exchange, Verdict } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Connection } from '../listen/connection.ts';
+import type { TcpExchange } from '../tcp/tcp-exchange.ts';
 import { LINE_START_MAX, refusalLine, writeAccessLine } from './access-log.ts';
 import { DecisionRing } from './decision-ring.ts';
 import { flowRecord, type FlowWorkload } from './flow-line.ts';
 import type { LineSink } from './line-sink.ts';
+import { PlaintextCallers } from './plaintext-callers.ts';
+import { TcpCounts } from './tcp-counts.ts';
+import { tcpFlowRecord } from './tcp-flow.ts';
+import { tcpLine } from './tcp-line.ts';
 
 /** Upper bounds of the duration histogram, milliseconds. */
 export const DURATION_BOUNDS_MS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000] as const;
@@ -50,6 +55,8 @@ export class Report {
    */
   readonly decisions = new Map<Decision, { count: number }>();
   readonly failures = new Map<Failure, number>();
+  readonly tcp = new TcpCounts();
+  readonly plaintextCallers = new PlaintextCallers();
   readonly accessLog: LineSink | null;
   readonly flows: LineSink | null;
   readonly #workload: FlowWorkload;
@@ -80,11 +87,7 @@ export class Report {
     this.durationSumMs[direction] = (this.durationSumMs[direction] ?? 0) + durationMs;
     this.bytes[direction * 2] = (this.bytes[direction * 2] ?? 0) + exchange.bytesReceived;
     this.bytes[direction * 2 + 1] = (this.bytes[direction * 2 + 1] ?? 0) + exchange.bytesSent;
-    if (decision !== null) {
-      const counted = this.decisions.get(decision);
-      if (counted === undefined) this.#countFirst(decision);
-      else counted.count++;
-    }
+    if (decision !== null) this.#countDecision(decision);
     if (failure !== null) {
       this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
       if (decision !== null && decision.effect === 'deny') this.#remember(exchange, decision);
@@ -102,6 +105,34 @@ export class Report {
   /** Counts what a caller did wrong over HTTP/2. */
   http2Fault(fault: H2Fault): void {
     this.http2Faults.set(fault, (this.http2Faults.get(fault) ?? 0) + 1);
+  }
+
+  /** Records a raw TCP connection that has ended. */
+  tcpEnded(exchange: TcpExchange): void {
+    const now = performance.now();
+    const { decision, failure } = exchange;
+    exchange.verdict = failure === null ? 'forwarded' : failure === 'denied_by_policy' ? 'denied' : 'failed';
+    this.tcp.add(exchange);
+    if (decision !== null) this.#countDecision(decision);
+    if (failure !== null) this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+    if (failure !== null && decision !== null && decision.effect === 'deny') {
+      this.ring.add({
+        id: exchange.decisionId(),
+        atMs: exchange.startedMs,
+        decision,
+        input: { connection: exchange.connection.attributes, request: null },
+        headers: [],
+        model: exchange.snapshot.policy.model,
+      });
+    }
+    this.accessLog?.push(tcpLine(exchange, now));
+    this.flows?.push(`${JSON.stringify(tcpFlowRecord(exchange, this.#workload, now))}\n`);
+  }
+
+  #countDecision(decision: Decision): void {
+    const counted = this.decisions.get(decision);
+    if (counted === undefined) this.#countFirst(decision);
+    else counted.count++;
   }
 
   #countFirst(decision: Decision): void {

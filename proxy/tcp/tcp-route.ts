@@ -1,0 +1,53 @@
+/** Where the raw TCP connections of a listener go, and whether they may. */
+import type { Socket } from 'node:net';
+import type { HostPort, OutboundConfig } from '#proto/config/proxy.ts';
+import { decideConnection } from '../enforce/decide-connection.ts';
+import type { Failure } from '../failure.ts';
+import { plainDialer, type Dialer, type Opening } from '../upstream/dialer.ts';
+import type { TcpExchange } from './tcp-exchange.ts';
+
+export interface TcpRoute {
+  /** Asked once, before anything is dialled; null lets it go on. */
+  judge(exchange: TcpExchange): Failure | null;
+  /** Dials the endpoint for this try, counted from 0; null when there is no other. */
+  dial(opening: Opening, tries: number): Dial | null;
+}
+
+export interface Dial {
+  readonly socket: Socket;
+  readonly isTls: boolean;
+  /** `host:port`, for the log. */
+  readonly host: string;
+}
+
+/** To the local workload, where the policy allows it. */
+export function inboundRoute(workload: HostPort): TcpRoute {
+  const dialer = plainDialer(workload);
+  const host = hostText(workload);
+  return {
+    judge: decideConnection,
+    dial: (opening, tries) => (tries > 0 ? null : { socket: dialer.open(opening), isTls: false, host }),
+  };
+}
+
+/**
+ * To a peer's sidecar, whose policy decides: one TLS connection for each of the app's, never shared. Endpoints take turns.
+ *
+ * @param dialerOf  a dialer of mutual TLS that offers `istio`, for raw TCP
+ */
+export function outboundRoute(config: OutboundConfig, dialerOf: (endpoint: HostPort) => Dialer): TcpRoute {
+  const endpoints = config.endpoints.map((endpoint) => ({ dialer: dialerOf(endpoint), host: hostText(endpoint) }));
+  let turn = 0;
+  return {
+    judge: ({ snapshot }) => (snapshot.identity === null ? 'not_ready' : null),
+    dial(opening, tries) {
+      if (tries >= endpoints.length) return null;
+      const endpoint = endpoints[turn++ % endpoints.length];
+      return endpoint === undefined ? null : { socket: endpoint.dialer.open(opening), isTls: true, host: endpoint.host };
+    },
+  };
+}
+
+function hostText({ host, port }: HostPort): string {
+  return `${host}:${port}`;
+}
