@@ -40,6 +40,11 @@ export interface PrepareAnswer {
   readonly policyFaults: readonly DocumentFault[];
   /** `missing` is a source without a document, or none; `invalid` is any fault, one of the configuration included. */
   readonly policyState: PolicyState;
+  /**
+   * When policies that expire, begin or follow a schedule make another set of the same documents: prepare anew then, by the
+   * system's clock. Milliseconds since 1970; null for never.
+   */
+  readonly policyValidUntilMs: number | null;
   /** Every file and folder that the answer was made from, absolute: what is to be watched. Never empty. */
   readonly watched: readonly string[];
   /** Milliseconds of CPU time that it took. */

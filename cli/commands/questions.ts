@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
+import { EXIT, ExitError } from '../exit.ts';
 import type { CommandContext } from '../program.ts';
 import type { VerbStreams } from '../verbs/verb.ts';
 
@@ -30,13 +31,17 @@ function addPolicyCommands(program: Command, { io, finish }: CommandContext): vo
     .addOption(choices('--engine <name>', 'what decides; both fails on the first difference', ['wasm', 'interpreter', 'both']))
     .addOption(choices('--when-none-selects <answer>', 'when no policy selects the workload', ['allow', 'deny']))
     .option('--explain', 'say which rule came nearest')
+    .option('--at <time>', 'time of questions that name none, RFC 3339 (default: now)')
     .option('--ignore-kinds', 'pass over documents that are no policy')
     .addHelpText('after', EXAMPLES.decide)
     .action(async (options: DecideFlags) => {
       hintAtTerminal(io);
       const { policyDecide } = await import('../verbs/policy-decide.ts');
-      const { file: files, trustDomainAlias: trustDomainAliases, explain = false, ignoreKinds = false, ...rest } = options;
-      finish(await policyDecide({ ...rest, files, trustDomainAliases, explain, ignoreKinds }, io));
+      const { readTimeMs } = await import('#authz/policy/times.ts');
+      const { file: files, trustDomainAlias: trustDomainAliases, explain = false, ignoreKinds = false, at, ...rest } = options;
+      const nowMs = at === undefined ? Date.now() : readTimeMs(at);
+      if (nowMs === null) throw new ExitError(EXIT.usage, `Cannot read --at "${at}": wanted a time such as 2026-11-24T12:00:00Z`);
+      finish(await policyDecide({ ...rest, files, trustDomainAliases, explain, ignoreKinds, nowMs }, io));
     });
 
   policy
@@ -126,6 +131,7 @@ interface DecideFlags {
   readonly whenNoneSelects: 'allow' | 'deny';
   readonly explain?: boolean;
   readonly ignoreKinds?: boolean;
+  readonly at?: string;
 }
 
 /** The first choice is the default. */

@@ -2,31 +2,29 @@
 import { randomInt } from 'node:crypto';
 
 import { selfTest } from '#authz/engine/self-test.ts';
-import { compilePolicies } from '#authz/plan/compile.ts';
-import type { Policy } from '#authz/policy/model.ts';
-import type { ProxyConfig } from '#proto/config/proxy.ts';
+import { compileSelected } from '#authz/plan/compile.ts';
+import { selectPolicies } from '#authz/policy/select.ts';
 
-import type { Compiled } from './prepare.ts';
+import type { Compile, Compiled } from './prepare.ts';
 
 /** Compiles the policies, self-test included. Never throws: a compiler that fails is a fault of the set. */
-export function compile(policies: readonly Policy[], config: ProxyConfig): Promise<Compiled> {
+export const compile: Compile = ({ documents, set: documentSet }, config, nowMs) => {
   const { namespace, labels, serviceAccount, identity } = config;
   const { trustDomain, trustDomainAliases } = identity;
   const { rootNamespace, whenNoneSelects } = config.policies;
   try {
     const workload = { namespace, labels, serviceAccount };
-    const policy = compilePolicies(policies, workload, { rootNamespace, trustDomain, trustDomainAliases });
+    const set = selectPolicies(documentSet, workload, { rootNamespace, trustDomain, trustDomainAliases, nowMs });
+    const policy = compileSelected(set, documents.length);
     selfTest(policy, { samples: samplesFor(policy.rules.length), seed: randomInt(2 ** 31), whenNoneSelects });
-    return Promise.resolve({ policy, faults: [] });
+    return Promise.resolve({ policy, validUntilMs: set.validUntilMs, faults: [] });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const file = config.policies.files[0] ?? config.file;
-    return Promise.resolve({
-      policy: null,
-      faults: [{ file, line: 0, column: 0, code: 'PN0520', path: '', message, fix: null }],
-    });
+    const fault = { file, line: 0, column: 0, code: 'PN0520', path: '', message, fix: null };
+    return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults: [fault] });
   }
-}
+};
 
 /** The interpreter looks at every rule: fewer samples of a larger set, so that a change is in force within half a second. */
 function samplesFor(rules: number): number {

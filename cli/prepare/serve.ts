@@ -29,7 +29,7 @@ export function serve(compile: Compile, idleMs: number): void {
 
 async function answerTo({ id, file }: PrepareRequest, compile: Compile): Promise<PrepareAnswer> {
   const before = process.cpuUsage();
-  const prepared = await prepare(file, compile);
+  const prepared = await prepare(file, compile, Date.now());
   const { user, system } = process.cpuUsage(before);
   return { id, ...prepared, cpuMs: (user + system) / 1_000 };
 }

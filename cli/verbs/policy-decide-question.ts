@@ -6,6 +6,7 @@ import { parseIp } from '#base/cidr.ts';
 import { PosternError } from '#base/error.ts';
 import type { AuthzInput, ConnectionAttributes, RequestAttributes, Token } from '#authz/engine/input.ts';
 import type { Workload } from '#authz/policy/model.ts';
+import { readTimeMs } from '#authz/policy/times.ts';
 import { CanonicalTarget, canonicaliseText } from '#proxy/http/canonicalise.ts';
 import type { PathMode } from '#proxy/http/path.ts';
 
@@ -15,6 +16,8 @@ import type { Question } from '../json-lines.ts';
 export interface DecideQuestion {
   readonly workload: Workload;
   readonly input: AuthzInput;
+  /** The time that it is asked about, milliseconds since 1970, or null. */
+  readonly atMs: number | null;
   /** Why the proxy would refuse the request before it is judged, or null. */
   readonly refusal: string | null;
 }
@@ -23,7 +26,9 @@ export interface DecideQuestion {
 export function readDecideQuestion(question: Question, mode: PathMode): DecideQuestion {
   const workload = readWorkload(members(question, 'workload'));
   const connection = readConnection(question);
-  if (connection.protocol === 'tcp') return { workload, input: { connection, request: null }, refusal: null };
+  const providers = readProviders(members(question, 'providers'));
+  const atMs = readAt(question);
+  if (connection.protocol === 'tcp') return { workload, input: { connection, request: null, providers }, atMs, refusal: null };
   const asked = members(question, 'request');
   if (asked === null) throw wrong('request', question['request'], 'an object, or connection.protocol tcp');
   const headers = readHeaders(asked['headers']);
@@ -43,7 +48,7 @@ export function readDecideQuestion(question: Question, mode: PathMode): DecideQu
   const authority = hasHost ? TARGET.authority : '';
   const fields = { values: (name: string): readonly string[] => headers.get(name) ?? [] };
   const request: RequestAttributes = { method: target.method, authority, path, fields, tokens: readTokens(question['tokens']) };
-  return { workload, input: { connection, request }, refusal };
+  return { workload, input: { connection, request, providers }, atMs, refusal };
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -80,7 +85,39 @@ function readConnection(question: Question): ConnectionAttributes {
     sni: optionalText(connection, 'sni'),
     tls,
     protocol: protocol(connection['protocol'] ?? 'http'),
+    tags: tls ? readTags(source['tags']) : [],
   };
+}
+
+/** A list of `name=value`, or values by their names. */
+function readTags(value: unknown): readonly string[] {
+  if (value === undefined || value === null) return [];
+  const listed: readonly unknown[] = Array.isArray(value)
+    ? value
+    : isMembers(value)
+      ? Object.entries(value).map(([name, content]) => (typeof content === 'string' ? `${name}=${content}` : content))
+      : [value];
+  return listed.map((tag) => {
+    if (typeof tag !== 'string' || !tag.includes('=')) throw wrong('source.tags', tag, 'texts of the form name=value');
+    return tag;
+  });
+}
+
+function readProviders(asked: Members | null): Readonly<Record<string, 'allow' | 'deny'>> {
+  const answers: [string, 'allow' | 'deny'][] = [];
+  for (const [name, value] of Object.entries(asked ?? NOTHING)) {
+    if (value !== 'allow' && value !== 'deny') throw wrong(`providers.${name}`, value, 'allow or deny');
+    answers.push([name, value]);
+  }
+  return Object.fromEntries(answers);
+}
+
+function readAt(question: Question): number | null {
+  const at = optionalText(question, 'at');
+  if (at === null) return null;
+  const time = readTimeMs(at);
+  if (time === null) throw wrong('at', at, 'a time such as 2026-11-24T12:00:00Z');
+  return time;
 }
 
 function protocol(value: unknown): ConnectionAttributes['protocol'] {

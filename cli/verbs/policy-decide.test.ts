@@ -61,6 +61,7 @@ async function decide(questions: readonly unknown[], changed: Partial<PolicyDeci
     whenNoneSelects: 'allow',
     explain: false,
     ignoreKinds: false,
+    nowMs: 0,
     ...changed,
   };
   const stdin = Readable.from(
