@@ -5,6 +5,7 @@
 import type { Decision } from '#authz/engine/input.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Failure } from './failure.ts';
+import type { WebsocketTunnel } from './forward/websocket-tunnel.ts';
 import { PROCESS_TAG } from './process-tag.ts';
 import { LogTail } from './report/access-log.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -44,6 +45,21 @@ export class Exchange {
   /** The fields that the policy reads, by lower-case name; the same empty list while it reads none. */
   readFields: readonly (readonly [string, string])[] = NO_FIELDS;
 
+  /** What the request asks to become, once that is acceptable; the upstream says whether it does (`isTunnelOpen`). */
+  tunnel: '' | 'websocket' = '';
+  /** `Sec-WebSocket-Key` of a caller that speaks HTTP/1.1. */
+  tunnelKey = '';
+  /** Set by the upstream before it hands on the head of an answer that opens the tunnel: from then on bodies are the tunnel's bytes. */
+  isTunnelOpen = false;
+  /** Ends the tunnel in its own words; null while there is none. */
+  openTunnel: WebsocketTunnel | null = null;
+
+  /** A gRPC call: how it ended (-1 for nothing said), and the messages of both directions. */
+  isGrpc = false;
+  grpcStatus = -1;
+  grpcReceived = 0;
+  grpcSent = 0;
+
   decision: Decision | null = null;
   verdict: Verdict = 'failed';
   failure: Failure | null = null;
@@ -78,8 +94,10 @@ export class Exchange {
 
   /** Clears what the last try of this same request wrote: it is read and judged again. */
   retry(snapshot: Snapshot): void {
-    const { sequence, startedMs, startedAt, method, minor, protocol, tries } = this;
+    const { sequence, startedMs, startedAt, method, minor, protocol, tunnel, tries } = this;
     this.begin(snapshot, sequence, startedMs, startedAt);
+    // Over HTTP/1.1 it is read from the head again.
+    if (protocol === 'HTTP/2') this.tunnel = tunnel;
     this.method = method;
     this.minor = minor;
     this.protocol = protocol;
@@ -104,6 +122,11 @@ export class Exchange {
     this.rewrittenTarget = '';
     this.addedFields = '';
     this.readFields = NO_FIELDS;
+    if (this.tunnel !== '') this.#forgetTunnel();
+    this.isGrpc = false;
+    this.grpcStatus = -1;
+    this.grpcReceived = 0;
+    this.grpcSent = 0;
     this.decision = null;
     this.verdict = 'failed';
     this.failure = null;
@@ -117,6 +140,13 @@ export class Exchange {
     this.respondedAt = 0;
     this.upstreamHost = '';
     this.tries = 0;
+  }
+
+  #forgetTunnel(): void {
+    this.tunnel = '';
+    this.tunnelKey = '';
+    this.isTunnelOpen = false;
+    this.openTunnel = null;
   }
 }
 

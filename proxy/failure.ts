@@ -26,6 +26,7 @@ export interface FailureRow {
 export const FAILURES = {
   denied_by_policy: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy denies the request.' },
   policy_unavailable: { flag: 'PUN', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'No policy set is in force: none was found, or none compiles.' },
+  revoked: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy in force now denies what was allowed when it began; it was ended while it was open.' },
   engine_error: { flag: 'PEE', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy engine failed on this request.' },
 
   bad_request: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The head breaks the grammar of HTTP/1.1 or its framing is ambiguous.' },
@@ -39,13 +40,18 @@ export const FAILURES = {
   unsupported_version: { flag: 'DPE', source: 'downstream', http: 505, grpc: 12, retry: 'never', closes: true, what: 'A version other than HTTP/1.0 and HTTP/1.1.' },
   expectation_failed: { flag: 'DPE', source: 'downstream', http: 417, grpc: 13, retry: 'never', closes: true, what: 'An expectation other than 100-continue.' },
   head_too_large: { flag: 'DPE', source: 'downstream', http: 431, grpc: 8, retry: 'never', closes: true, what: 'The head is larger than `limits.headBytes` or has more fields than `limits.fields`.' },
-  upgrade_refused: { flag: 'DPE', source: 'downstream', http: 501, grpc: 12, retry: 'never', closes: true, what: 'The request asks to leave HTTP/1.1.' },
+  upgrade_refused: { flag: 'DPE', source: 'downstream', http: 501, grpc: 12, retry: 'never', closes: true, what: 'The request asks to become something other than a WebSocket.' },
+  upgrade_version: { flag: 'DPE', source: 'downstream', http: 426, grpc: 12, retry: 'never', closes: true, what: 'A WebSocket handshake of another version than 13.' },
+  bad_upgrade: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'A WebSocket handshake that is none: the detail names what is wrong with it.' },
 
   http2_fault: { flag: 'DPE', source: 'downstream', http: 0, grpc: 13, retry: 'never', closes: true, what: 'The caller broke a rule or a limit of HTTP/2, which the detail names; its stream or its connection ended.' },
+
+  grpc_message_too_large: { flag: 'DPE', source: 'downstream', http: 413, grpc: 8, retry: 'never', closes: false, what: 'A gRPC message is larger than `limits.grpcMessage`, by its own prefix; the detail says in which direction.' },
 
   head_timeout: { flag: 'DT', source: 'downstream', http: 408, grpc: 4, retry: 'never', closes: true, what: 'The head did not arrive within `timeouts.head`.' },
   body_timeout: { flag: 'DT', source: 'downstream', http: 408, grpc: 4, retry: 'never', closes: true, what: 'The request body was silent for `timeouts.bodyIdle`.' },
   downstream_closed: { flag: 'DC', source: 'downstream', http: 0, grpc: 1, retry: 'never', closes: true, what: 'The caller went away before the exchange was complete.' },
+  tunnel_idle: { flag: 'SI', source: 'downstream', http: 0, grpc: 4, retry: 'never', closes: true, what: 'A tunnel was silent in both directions for `timeouts.tunnelIdle`.' },
   draining: { flag: 'SD', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: true, what: 'The sidecar is shutting down.' },
 
   upstream_connect_failed: { flag: 'UF', source: 'upstream', http: 502, grpc: 14, retry: 'if-idempotent', closes: false, what: 'No connection to the upstream could be made.' },

@@ -15,13 +15,15 @@ import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import { mayRepeat } from '../forward/repeat.ts';
 import type { Upstream } from '../forward/streams.ts';
+import { flushOutlets } from '../io/outlet.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import type { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
-import { freeHead, KeptHead } from './kept-head.ts';
+import { failureTrailers, GrpcCall } from './grpc-call.ts';
 import { sendReply } from './h2-reply.ts';
+import { freeHead, KeptHead } from './kept-head.ts';
 
 /** The connection of a stream, as the stream sees it. */
 export interface StreamOwner {
@@ -48,15 +50,21 @@ export class H2Exchange extends Deadline implements Caller {
   fieldPolicy: FieldPolicy = NO_FIELD_POLICY;
   readonly #owner: StreamOwner;
   readonly #kept = new KeptHead();
+  readonly #call = new GrpcCall();
+  /** INVARIANT: null from the moment that the exchange is over; whatever an upstream still says then is passed over. */
   #stream: H2Stream<H2Exchange> | null = null;
   #upstream: Upstream | null = null;
   /** The request's head until it is carried. */
   #head: RequestHead | null = null;
   #isRequestDone = false;
+  #isResponseDone = false;
   #isHeadSent = false;
   #isRepeatable = false;
   /** Bytes of the request that the upstream has not taken yet, so that the caller gets no window for them. */
   #owed = 0;
+  /** When the exchange has to be over, and when content of the request has to come, in the wheel's time; 0 for never. */
+  #dueOverMs = 0;
+  #dueBodyMs = 0;
 
   constructor(owner: StreamOwner) {
     super();
@@ -86,9 +94,12 @@ export class H2Exchange extends Deadline implements Caller {
     stream.owner = this;
     this.#upstream = null;
     this.#isRequestDone = false;
+    this.#isResponseDone = false;
     this.#isHeadSent = false;
     this.#isRepeatable = false;
     this.#owed = 0;
+    this.#dueOverMs = 0;
+    this.#dueBodyMs = 0;
     exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), runtime.clock.monotonicMs());
     exchange.method = head.method;
     exchange.protocol = 'HTTP/2';
@@ -98,9 +109,19 @@ export class H2Exchange extends Deadline implements Caller {
   /** Carries the request, unless it was reset before it cost anything. */
   dispatch(): void {
     const head = this.#head;
-    if (head === null) return;
+    if (head === null || this.#stream === null) return;
     this.#head = null;
     this.#isRepeatable = this.#isRequestDone;
+    const { protocol } = this.#stream;
+    if (protocol !== '') {
+      if (protocol !== 'websocket') {
+        freeHead(head);
+        this.exchange.detail = 'protocol';
+        return this.#fail('upgrade_refused');
+      }
+      this.exchange.tunnel = 'websocket';
+      this.#isRepeatable = false;
+    }
     this.#carryHead(head);
   }
 
@@ -109,37 +130,49 @@ export class H2Exchange extends Deadline implements Caller {
     const upstream = this.#upstream;
     const stream = this.#stream;
     if (stream === null) return;
-    this.exchange.bytesReceived += end - start;
+    const { exchange } = this;
+    exchange.bytesReceived += end - start;
     if (upstream === null) {
       this.#owner.session.consumed(stream, end - start);
       return;
     }
+    // RFC 6455, section 4.1: a client waits for the answer to its handshake; before it the bytes would belong to nobody.
+    if (exchange.tunnel !== '' && !exchange.isTunnelOpen) return this.#breakRequest('bad_body', 'early_tunnel_data');
+    if (this.#call.isCall) {
+      const fault = this.#call.requestBody(exchange, bytes, start, end, this.#owner.runtime.limits.grpcMessageBytes);
+      if (fault !== null) return this.#breakRequest(fault, exchange.detail);
+    }
     upstream.requestBody(bytes, start, end);
     if (upstream.isBlocked) this.#owed += end - start;
     else this.#owner.session.consumed(stream, end - start);
-    if (!this.#isHeadSent) this.#owner.runtime.wheel.arm(this, this.#owner.runtime.timeouts.bodyIdleMs);
+    if (this.#dueBodyMs !== 0) this.#bodyMoved();
   }
 
   onEnd(trailers: Trailers | null): void {
     this.#isRequestDone = true;
     if (this.#head !== null) {
+      // Without trailers the head alone waits for its turn.
       if (trailers === null) return;
+      this.#isRequestDone = false;
       this.dispatch();
-      return;
+      this.#isRequestDone = true;
     }
-    this.#owner.runtime.wheel.disarm(this);
     const hasTrailers = trailers !== null && filterTrailers(trailers, this.fieldPolicy) > 0;
+    if (this.#dueBodyMs !== 0) {
+      this.#dueBodyMs = 0;
+      this.#arm();
+    }
     this.#upstream?.requestEnd(hasTrailers ? trailers : null);
+    if (this.#isResponseDone) this.#finish();
   }
 
   /** The stream is gone. */
   onReset(failure: Failure, detail: string): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    this.#stream = null;
     upstream?.abort();
-    this.exchange.failure = failure;
-    this.exchange.detail = detail;
+    this.#note(failure);
+    if (detail !== '') this.exchange.detail = detail;
     this.#finish();
   }
 
@@ -148,8 +181,13 @@ export class H2Exchange extends Deadline implements Caller {
   }
 
   onDeadline(): void {
-    if (this.#upstream !== null && this.#owed > 0) this.#breakRequest('upstream_timeout', 'request_body');
+    const { nowMs } = this.#owner.runtime.wheel;
+    if (this.#dueOverMs !== 0 && this.#dueOverMs <= nowMs) this.#breakRequest('request_timeout', '');
+    else if (this.#dueBodyMs === 0 || this.#dueBodyMs > nowMs) this.#arm();
+    // Window was withheld because the upstream takes nothing: the silence is not the caller's.
+    else if (this.#owed > 0) this.#breakRequest('upstream_timeout', 'request_body');
     else this.#breakRequest('body_timeout', '');
+    flushOutlets();
   }
 
   respondInformational(head: ResponseHead): void {
@@ -157,35 +195,53 @@ export class H2Exchange extends Deadline implements Caller {
   }
 
   respondHead(head: ResponseHead): void {
-    this.exchange.status = head.status;
+    const { exchange } = this;
+    if (this.#stream === null) return;
+    // Over HTTP/2 nothing is switched: a tunnel is opened by a success (RFC 8441, section 5).
+    if (exchange.isTunnelOpen) head.status = 200;
+    if (!this.#isTaken(head)) return this.#breakRequest('upstream_malformed', 'head_too_large_for_caller');
+    exchange.status = head.status;
     this.#isHeadSent = true;
     this.#isRepeatable = false;
+    // From here on both directions may live for as long as they like.
+    this.#dueBodyMs = 0;
+    if (exchange.isTunnelOpen) this.#dueOverMs = 0;
+    if (this.#call.isCall) this.#call.responseHead(exchange, head);
     this.#sendHead(head);
   }
 
   respondBody(bytes: Buffer, start: number, end: number): void {
     const stream = this.#stream;
     if (stream === null) return;
-    this.exchange.bytesSent += end - start;
+    const { exchange } = this;
+    if (this.#call.isCall) {
+      const fault = this.#call.responseBody(exchange, bytes, start, end, this.#owner.runtime.limits.grpcMessageBytes);
+      if (fault !== null) return this.#breakRequest(fault, exchange.detail);
+    }
+    exchange.bytesSent += end - start;
     this.#owner.session.sendData(stream, bytes, start, end);
     this.#owner.wrote();
   }
 
   respondEnd(trailers: Trailers | null): void {
     const stream = this.#stream;
-    this.#upstream = null;
-    if (stream !== null) {
-      if (!stream.isRemoteDone && !this.#isRequestDone) stream.resetsWhenSent = true;
-      this.#owner.session.sendEnd(stream, trailers);
-      this.#owner.wrote();
+    if (stream === null) return;
+    const isHalfClose = this.exchange.isTunnelOpen && !this.#isRequestDone;
+    if (this.#call.isCall) this.#call.responseEnd(this.exchange, trailers);
+    this.#isResponseDone = true;
+    if (!isHalfClose) {
+      this.#upstream = null;
+      stream.resetsWhenSent = !this.#isRequestDone;
     }
-    this.#finish();
+    this.#owner.session.sendEnd(stream, trailers);
+    this.#owner.wrote();
+    if (!isHalfClose) this.#finish();
   }
 
   upstreamFailed(failure: Failure): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (!this.#isHeadSent && this.#isRepeatable && upstream !== null && mayRepeat(this.exchange, failure, upstream)) {
+    if (this.#isRepeatable && upstream !== null && mayRepeat(this.exchange, failure, upstream)) {
       const head = this.#kept.again(REPEAT_LIMITS);
       this.#isRepeatable = false;
       if (head !== null) {
@@ -203,19 +259,26 @@ export class H2Exchange extends Deadline implements Caller {
     this.#owed = 0;
     this.#owner.session.consumed(this.#stream, owed);
     this.#owner.wrote();
-    if (!this.#isRequestDone) this.#owner.runtime.wheel.arm(this, this.#owner.runtime.timeouts.bodyIdleMs);
+    if (this.#dueBodyMs !== 0) this.#bodyMoved();
   }
 
-  /** Ends the exchange from our side. */
+  /** Ends the exchange by our will. */
   end(failure: Failure, detail: string): void {
     this.#breakRequest(failure, detail);
   }
 
   #carryHead(head: RequestHead): void {
+    const { exchange } = this;
+    const { timeouts, wheel } = this.#owner.runtime;
     const { expectsContinue } = head;
+    const fault = this.#call.begin(head, exchange, timeouts.requestMs);
+    if (this.#dueOverMs === 0 && this.#call.timeoutMs > 0) {
+      this.#dueOverMs = wheel.nowMs + this.#call.timeoutMs;
+      this.#arm();
+    }
     // RFC 9110, section 8.6: whoever gets a method with content and no length may wait for it.
     if (this.#isRequestDone && head.framing === FRAMING.none && HAS_CONTENT.has(head.method)) head.framing = FRAMING.length;
-    const result = this.#owner.carry(this, head);
+    const result = fault ?? this.#owner.carry(this, head);
     freeHead(head);
     if (typeof result === 'string') return this.#fail(result);
     this.#upstream = result;
@@ -224,7 +287,29 @@ export class H2Exchange extends Deadline implements Caller {
       return;
     }
     if (expectsContinue) this.#continue();
-    this.#owner.runtime.wheel.arm(this, this.#owner.runtime.timeouts.bodyIdleMs);
+    // A stream of messages may be silent for as long as it likes (rules of long-lived things); content that has an end may not.
+    if (!this.#call.isCall && exchange.tunnel === '') this.#bodyMoved();
+  }
+
+  #bodyMoved(): void {
+    const { timeouts, wheel } = this.#owner.runtime;
+    this.#dueBodyMs = wheel.nowMs + timeouts.bodyIdleMs;
+    this.#arm();
+  }
+
+  #arm(): void {
+    const { wheel } = this.#owner.runtime;
+    let due = this.#dueOverMs;
+    if (due === 0 || (this.#dueBodyMs !== 0 && this.#dueBodyMs < due)) due = this.#dueBodyMs;
+    if (due === 0) wheel.disarm(this);
+    else wheel.arm(this, due - wheel.nowMs);
+  }
+
+  /** Whether the caller takes a head of this size (SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113, section 6.5.2). */
+  #isTaken(head: ResponseHead): boolean {
+    const { maxHeaderListBytes } = this.#owner.session.peer;
+    // A line of HTTP/1.1 has four bytes beside name and value, a field of HTTP/2 counts 32.
+    return head.end - head.fieldsStart + 28 * head.fields.count + STATUS_FIELD_BYTES <= maxHeaderListBytes;
   }
 
   #sendHead(head: ResponseHead): void {
@@ -247,19 +332,28 @@ export class H2Exchange extends Deadline implements Caller {
     this.#owner.wrote();
   }
 
+  #note(failure: Failure): void {
+    const { exchange } = this;
+    // Whoever ended it first knows why.
+    exchange.failure ??= failure;
+    if (exchange.isGrpc) exchange.grpcStatus = FAILURES[exchange.failure].grpc;
+  }
+
   /** Answers with a failure, or breaks the response off when it has begun. */
   #fail(failure: Failure): void {
     const { exchange } = this;
     const stream = this.#stream;
-    exchange.failure = failure;
-    if (stream === null) return this.#finish();
+    if (stream === null) return;
+    // What was proved for the whole connection holds no longer.
     if (failure === 'svid_expired') return this.#owner.destroy(failure, exchange.detail);
-    if (this.#isHeadSent || FAILURES[failure].http === 0) {
-      this.#owner.session.reset(stream, this.#isHeadSent ? ERROR_CODE.internalError : ERROR_CODE.cancel);
-    } else {
-      if (!this.#isRequestDone) stream.resetsWhenSent = true;
-      sendReply(this.#owner.session, stream, exchange, failure);
-    }
+    this.#note(failure);
+    const { session } = this.#owner;
+    stream.resetsWhenSent = !this.#isRequestDone;
+    if (FAILURES[failure].http === 0) session.reset(stream, ERROR_CODE.cancel);
+    else if (!this.#isHeadSent) sendReply(session, stream, exchange, failure);
+    // A call says why in its trailers, unless the caller takes nothing before them.
+    else if (exchange.isGrpc && !stream.isBlocked) session.sendEnd(stream, failureTrailers(exchange, failure));
+    else session.reset(stream, ERROR_CODE.internalError);
     this.#owner.wrote();
     this.#finish();
   }
@@ -274,18 +368,25 @@ export class H2Exchange extends Deadline implements Caller {
 
   #finish(): void {
     const stream = this.#stream;
-    if (stream !== null) stream.owner = null;
+    if (stream === null) return;
+    stream.owner = null;
     this.#stream = null;
+    this.#upstream = null;
     const head = this.#head;
     this.#head = null;
     if (head !== null) freeHead(head);
-    this.#owner.runtime.wheel.disarm(this);
-    this.#owner.runtime.report.exchange(this.exchange);
+    this.#dueOverMs = 0;
+    this.#dueBodyMs = 0;
+    const { report, wheel } = this.#owner.runtime;
+    wheel.disarm(this);
+    report.exchange(this.exchange);
     this.#owner.finished(this);
   }
 }
 
 const HAS_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+/** `:status` with its three digits. */
+const STATUS_FIELD_BYTES = 42;
 /** It was within the limits once. */
 const REPEAT_LIMITS = { headBytes: 1_048_576, fields: 512 };
 const NO_FIELD_POLICY = fieldPolicy('allow', []);

@@ -18,7 +18,7 @@ export class KeptHead {
     head.bytes.copy(this.#bytes, 0, head.start, head.end);
     this.#length = length;
     const copy = free.pop() ?? new RequestHead();
-    moveHead(head, copy, this.#bytes);
+    copyHead(head, copy, this.#bytes);
     return copy;
   }
 
@@ -37,8 +37,8 @@ export function freeHead(head: RequestHead): void {
   if (free.length < FREE_MAX) free.push(head);
 }
 
-/** Makes `to` say the same as `from`, its offsets those of `bytes`, which begin where `from` begins. */
-function moveHead(from: RequestHead, to: RequestHead, bytes: Buffer): void {
+/** Makes `to` say the same as `from`, dropped fields included, its offsets those of `bytes`, which begin where `from` begins. */
+export function copyHead(from: RequestHead, to: RequestHead, bytes: Buffer): void {
   const { start } = from;
   to.bytes = bytes;
   to.start = 0;
@@ -56,13 +56,13 @@ function moveHead(from: RequestHead, to: RequestHead, bytes: Buffer): void {
   to.isPersistent = from.isPersistent;
   to.hasConnectionOptions = from.hasConnectionOptions;
   to.hasUpgrade = from.hasUpgrade;
-  const { count, ids, ranges } = from.fields;
+  const { count, dropped, ids, ranges } = from.fields;
   to.fields.count = count;
   to.fields.hasUnderscore = from.fields.hasUnderscore;
   for (let index = 0; index < 4 * count; index++) to.fields.ranges[index] = (ranges[index] ?? 0) - start;
   for (let index = 0; index < count; index++) {
     to.fields.ids[index] = ids[index] ?? 0;
-    to.fields.dropped[index] = 0;
+    to.fields.dropped[index] = dropped[index] ?? 0;
   }
 }
 

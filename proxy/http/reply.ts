@@ -1,4 +1,5 @@
 /** Replies that the proxy makes itself: one per failure, its fixed part made at start. Hot path. */
+import { encodeGrpcMessage } from '#wire/grpc/status.ts';
 import { writeText } from '#wire/h1/serialise.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import type { Exchange } from '../exchange.ts';
@@ -20,33 +21,49 @@ export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure,
   outlet.commit(at);
 }
 
+/** The `grpc-message` of a failed call; a decision is named by its id. */
+export function grpcMessage(exchange: Exchange, failure: Failure): string {
+  const text = GRPC_MESSAGES[failure];
+  return exchange.decision === null ? text : `${text} (decision ${exchange.decisionId()})`;
+}
+
 interface Reply {
   /** Start line and `fields`. */
   readonly head: Buffer;
   /** The field lines alone. */
   readonly fields: Buffer;
   readonly body: Buffer;
+  /** The field lines of a gRPC call that has nothing but a head, without its message. */
+  readonly grpcFields: Buffer;
+}
+
+function replyText(failure: Failure, what: string): string {
+  return failure === 'denied_by_policy' ? 'postern: access denied' : `postern: ${failure}: ${what}`;
 }
 
 function makeReply(failure: Failure): Reply {
-  const { http, what } = FAILURES[failure];
-  const text = failure === 'denied_by_policy' ? 'postern: access denied\n' : `postern: ${failure}: ${what}\n`;
-  const body = Buffer.from(text, 'latin1');
-  const retryAfter = http === 503 ? 'retry-after: 1\r\n' : '';
+  const { grpc, http, what } = FAILURES[failure];
+  const body = Buffer.from(`${replyText(failure, what)}\n`, 'latin1');
+  const more = http === 503 ? 'retry-after: 1\r\n' : http === 426 ? 'sec-websocket-version: 13\r\n' : '';
   const fields = Buffer.from(
-    'content-type: text/plain; charset=utf-8\r\n' +
-      `content-length: ${body.length}\r\nx-postern-reason: ${failure}\r\n${retryAfter}`,
+    'content-type: text/plain; charset=utf-8\r\n' + `content-length: ${body.length}\r\nx-postern-reason: ${failure}\r\n${more}`,
     'latin1',
   );
-  const start = Buffer.from(`HTTP/1.1 ${http} ${REASONS.get(http) ?? 'Error'}\r\n`, 'latin1');
-  return { head: Buffer.concat([start, fields]), fields, body };
+  const start = Buffer.from(`HTTP/1.1 ${http} ${REASONS.get(http) ?? 'Error'}\r\n${http === 426 ? SWITCH : ''}`, 'latin1');
+  const grpcFields = Buffer.from(
+    `content-type: application/grpc\r\ngrpc-status: ${grpc}\r\nx-postern-reason: ${failure}\r\n`,
+    'latin1',
+  );
+  return { head: Buffer.concat([start, fields]), fields, body, grpcFields };
 }
 
 const REASONS: ReadonlyMap<number, string> = new Map([
   [400, 'Bad Request'],
   [403, 'Forbidden'],
   [408, 'Request Timeout'],
+  [413, 'Content Too Large'],
   [417, 'Expectation Failed'],
+  [426, 'Upgrade Required'],
   [431, 'Request Header Fields Too Large'],
   [501, 'Not Implemented'],
   [502, 'Bad Gateway'],
@@ -55,9 +72,18 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [505, 'HTTP Version Not Supported'],
 ]);
 
+/** RFC 9110, section 15.5.22; over HTTP/2 there is nothing to switch. */
+const SWITCH = 'upgrade: websocket\r\nconnection: upgrade\r\n';
 const CLOSE = Buffer.from('connection: close\r\n', 'latin1');
 
 /** What is fixed of each reply. */
 export const REPLIES = Object.fromEntries(
   Object.keys(FAILURES).map((failure) => [failure, makeReply(failure as Failure)]), // keys of the very table
 ) as Record<Failure, Reply>; // one entry per key
+
+const GRPC_MESSAGES = Object.fromEntries(
+  Object.entries(FAILURES).map(([failure, { what }]) => [
+    failure,
+    encodeGrpcMessage(replyText(failure as Failure, what)), // keys of the very table
+  ]),
+) as Record<Failure, string>; // one entry per key

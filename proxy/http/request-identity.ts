@@ -16,7 +16,7 @@ export function identifyRequest(exchange: Exchange, head: RequestHead): void {
   noteFacts(head, exchange, keepsId);
   if (exchange.requestId === '') {
     exchange.requestId = newRequestId();
-    exchange.addedFields = `x-request-id: ${exchange.requestId}\r\n`;
+    exchange.addedFields += `x-request-id: ${exchange.requestId}\r\n`;
   }
   if (connection.direction === 'outbound') return;
   if (!isTrusted) {

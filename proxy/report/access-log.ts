@@ -24,6 +24,10 @@ export class LogTail {
   bytes: Buffer = NO_BYTES;
   #method = '';
   #protocol = '';
+  #isGrpc = false;
+  #grpcStatus = -1;
+  #grpcReceived = 0;
+  #grpcSent = 0;
   #status = -1;
   #authority = '';
   #userAgent = '';
@@ -44,7 +48,11 @@ export class LogTail {
       exchange.method === this.#method &&
       exchange.forwardedFor === this.#forwardedFor &&
       exchange.upstreamHost === this.#upstreamHost &&
-      exchange.protocol === this.#protocol
+      exchange.protocol === this.#protocol &&
+      exchange.isGrpc === this.#isGrpc &&
+      exchange.grpcStatus === this.#grpcStatus &&
+      exchange.grpcReceived === this.#grpcReceived &&
+      exchange.grpcSent === this.#grpcSent
     ) {
       return;
     }
@@ -57,6 +65,10 @@ export class LogTail {
     this.#forwardedFor = exchange.forwardedFor;
     this.#upstreamHost = exchange.upstreamHost;
     this.#protocol = exchange.protocol;
+    this.#isGrpc = exchange.isGrpc;
+    this.#grpcStatus = exchange.grpcStatus;
+    this.#grpcReceived = exchange.grpcReceived;
+    this.#grpcSent = exchange.grpcSent;
     this.bytes = Buffer.from(tailText(exchange), 'utf8');
   }
 }
@@ -139,7 +151,7 @@ function tailText(exchange: Exchange): string {
     `,"response_code":${exchange.status},"response_flags":"${failure === null ? '-' : FAILURES[failure].flag}"` +
     `,"response_code_details":${details(exchange)},"x_forwarded_for":${jsonTextOrNull(exchange.forwardedFor)}` +
     `,"user_agent":${jsonTextOrNull(exchange.userAgent, 512)},"authority":${jsonTextOrNull(exchange.authority)}` +
-    `,"upstream_host":${jsonTextOrNull(exchange.upstreamHost)},` +
+    `,"upstream_host":${jsonTextOrNull(exchange.upstreamHost)},${grpcText(exchange)}` +
     exchange.connection.logFields +
     `,"verdict":"${exchange.verdict}","reason":${failure === null ? 'null' : `"${failure}"`}` +
     (decision === null
@@ -149,6 +161,13 @@ function tailText(exchange: Exchange): string {
         `,"rule":${decision.rule === null ? 'null' : jsonText(decision.rule)},"policy_revision":"${decision.revision}"`) +
     ',"mode":"enforce"}\n'
   );
+}
+
+/** Of a gRPC call, what it ended with and how many messages passed each way; nothing of other exchanges. */
+function grpcText(exchange: Exchange): string {
+  if (!exchange.isGrpc) return '';
+  const status = exchange.grpcStatus < 0 ? 'null' : String(exchange.grpcStatus);
+  return `"grpc_status":${status},"grpc_messages_received":${exchange.grpcReceived},"grpc_messages_sent":${exchange.grpcSent},`;
 }
 
 function details(exchange: Exchange): string {
