@@ -14,6 +14,7 @@ import { canonicaliseHead } from './http/canonicalise.ts';
 import { fieldRefusalCode, filterRequestFields } from './http/fields.ts';
 import { identifyRequest } from './http/request-identity.ts';
 import { retarget } from './http/retarget.ts';
+import { openTunnel, takeUpgrade } from './http/upgrade.ts';
 import { FieldPolicies } from './http/field-policies.ts';
 import type { UpstreamService } from './upstream/service.ts';
 
@@ -26,7 +27,10 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
     const { exchange, connection, target } = caller;
     // The proof of identity ends with the certificate, also on a connection that lives on.
     if (exchange.startedMs >= connection.notAfterMs) return 'svid_expired';
-    if (head.hasUpgrade) return 'upgrade_refused';
+    if (head.hasUpgrade || exchange.tunnel !== '') {
+      const refused = takeUpgrade(exchange, head);
+      if (refused !== null) return refused;
+    }
 
     // What is asked for, in the one form that is judged, logged and forwarded.
     const unclear = canonicaliseHead(head, config.pathPolicy, scheme, target);
@@ -46,6 +50,7 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
     const denied = enforce(exchange.decision);
     if (denied !== null) return denied;
 
+    if (exchange.tunnel !== '') return openTunnel(caller, head, app);
     const upstream = app.acquire(caller, caller.pool);
     if (typeof upstream === 'string') return upstream;
     upstream.requestHead(head, exchange);

@@ -11,13 +11,17 @@ import { canonicaliseHead } from './http/canonicalise.ts';
 import { fieldPolicy, fieldRefusalCode, filterRequestFields } from './http/fields.ts';
 import { identifyRequest } from './http/request-identity.ts';
 import { retarget } from './http/retarget.ts';
+import { openTunnel, takeUpgrade } from './http/upgrade.ts';
 import type { UpstreamService } from './upstream/service.ts';
 
 /** The carrier of one outbound listener: hands each request to the peer. */
 export function outboundCarrier(peer: UpstreamService): Carry {
   return function carryOutbound(caller: Caller, head: RequestHead): Upstream | Failure {
     const { exchange, target } = caller;
-    if (head.hasUpgrade) return 'upgrade_refused';
+    if (head.hasUpgrade || exchange.tunnel !== '') {
+      const refused = takeUpgrade(exchange, head);
+      if (refused !== null) return refused;
+    }
 
     // The path goes out as the app wrote it, once it is one: the callee has its own canonical form.
     const unclear = canonicaliseHead(head, 'none', 'http', target);
@@ -33,6 +37,7 @@ export function outboundCarrier(peer: UpstreamService): Carry {
     identifyRequest(exchange, head);
     if (exchange.snapshot.identity === null) return 'not_ready';
 
+    if (exchange.tunnel !== '') return openTunnel(caller, head, peer);
     const upstream = peer.acquire(caller, caller.pool);
     if (typeof upstream === 'string') return upstream;
     upstream.requestHead(head, exchange);

@@ -8,26 +8,28 @@ import type { ClassifiedConnection } from '#authz/engine/engine.ts';
 import { Deadline } from '#base/timer-wheel.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { wireFault, type RequestHead, type ResponseHead } from '#wire/h1/head.ts';
+import { acceptOf } from '#wire/websocket/handshake.ts';
 import type { Carry, Caller } from '../carry.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import { mayRepeat } from '../forward/repeat.ts';
 import type { Upstream } from '../forward/streams.ts';
-import { flushOutlets, Outlet } from '../io/outlet.ts';
-import { resetConnection } from '../io/reset.ts';
-import { resumeReading, startReading, type Reader } from '../io/tap.ts';
+import { flushOutlets } from '../io/outlet.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { DownstreamConnection } from '../listen/downstream-connection.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
+import { CallerSocket, type SocketOwner } from './caller-socket.ts';
 import { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
 import { H1RequestReader } from './h1-request-reader.ts';
 import { H1ResponseWriter } from './h1-response-writer.ts';
+import { BODY, CLOSED, CLOSING, HEAD, TUNNEL, WAITING, type H1State } from './h1-state.ts';
+import { H1Tunnel } from './h1-tunnel.ts';
 import { headFailure } from './head-failure.ts';
 import { writeReply } from './reply.ts';
 
-export class H1Downstream extends Deadline implements Reader, Caller, DownstreamConnection {
+export class H1Downstream extends Deadline implements SocketOwner, Caller, DownstreamConnection {
   readonly exchange: Exchange;
   readonly connection: Connection;
   readonly pool: CallerPool;
@@ -37,40 +39,34 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
   fieldPolicy: FieldPolicy = NO_FIELD_POLICY;
   requests = 0;
   onClosed: (() => void) | null = null;
-  readonly #socket: Socket;
-  readonly #outlet: Outlet;
+  readonly #socket: CallerSocket;
   readonly #writer: H1ResponseWriter;
   readonly #carry: Carry;
-  #state: State = HEAD;
+  #state: H1State = HEAD;
   #upstream: Upstream | null = null;
   readonly #reader = new H1RequestReader();
-  #isReadingPaused = false;
   #isExchangeOpen = false;
+  #tunnel: H1Tunnel | null = null;
   #closesAfter = false;
-  #hasPeerEnded = false;
   /** After this the connection is not kept for another request, monotonic milliseconds. */
   readonly #retireAtMs: number;
 
   constructor(socket: Socket, connection: Connection, pool: CallerPool, runtime: Runtime, carry: Carry, isTls: boolean) {
     super();
-    this.#socket = socket;
+    this.#socket = new CallerSocket(socket, isTls);
     this.connection = connection;
     this.pool = pool;
     this.runtime = runtime;
     this.#carry = carry;
     this.exchange = new Exchange(connection, runtime.snapshot);
-    this.#outlet = new Outlet(socket, isTls);
-    this.#writer = new H1ResponseWriter(this.#outlet);
+    this.#writer = new H1ResponseWriter(this.#socket.outlet);
     this.#retireAtMs = runtime.retireAtMs();
     runtime.wheel.arm(this, runtime.timeouts.headMs);
-    for (const event of ['error', 'close']) socket.on(event, () => this.#closed());
-    socket.on('drain', () => this.#drained());
-    socket.on('finish', () => this.#sentEnd());
-    startReading(socket, this);
+    this.#socket.start(this);
   }
 
   get isBlocked(): boolean {
-    return this.#outlet.isBlocked;
+    return this.#socket.outlet.isBlocked;
   }
   get isIdle(): boolean {
     return this.#state === HEAD && !this.#isExchangeOpen && this.#reader.isEmpty;
@@ -80,11 +76,11 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     const bytes = this.#reader.joined(input);
     this.#consume(bytes, 0, bytes.length);
     flushOutlets();
-    return !this.#isReadingPaused;
+    return !this.#socket.isPaused;
   }
 
   onEnd(): void {
-    this.#hasPeerEnded = true;
+    this.#socket.hasPeerEnded = true;
     this.#peerEnded();
     flushOutlets();
   }
@@ -92,8 +88,9 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
   #peerEnded(): void {
     if (this.#state === HEAD && !this.#isExchangeOpen) this.#endAfterReply();
     else if (this.#state === BODY) this.#breakRequest('bad_body', 'truncated');
+    else if (this.#tunnel?.callerEnded() === true) this.#exchangeDone();
     // A request that is complete is still answered: the caller closed its own direction only. But it may be gone altogether.
-    else if (this.#state === WAITING) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
+    else if (this.#state === WAITING || this.#state === TUNNEL) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
   }
 
   onDeadline(): void {
@@ -102,7 +99,7 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
       else this.#refuse('head_timeout', '');
     } else if (this.#state === BODY) {
       // Reading was stopped because the upstream takes nothing: the silence is not the caller's.
-      if (this.#isReadingPaused) this.#breakRequest('upstream_timeout', 'request_body');
+      if (this.#socket.isPaused) this.#breakRequest('upstream_timeout', 'request_body');
       else this.#breakRequest('body_timeout', '');
     } else {
       this.#socket.destroy();
@@ -112,7 +109,7 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
 
   drain(): void {
     this.#closesAfter = true;
-    if (this.isIdle) this.#endAfterReply();
+    if (this.isIdle) this.runtime.wheel.arm(this, this.runtime.drainIdleMs);
   }
 
   destroy(failure: Failure, detail: string): void {
@@ -123,8 +120,8 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     } else {
       this.runtime.report.refusal(this.connection, failure, detail);
     }
-    this.#closed();
-    resetConnection(this.#socket);
+    if (this.#state === TUNNEL) this.exchange.openTunnel?.end();
+    else this.#socketEnds();
   }
 
   respondInformational(head: ResponseHead): void {
@@ -133,6 +130,7 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
 
   respondHead(head: ResponseHead): void {
     this.#reader.forgetHead();
+    if (this.exchange.isTunnelOpen) return this.#openTunnel(head);
     this.exchange.status = head.status;
     // An answer to a request that is still being sent: what remains of it is not read as another.
     if (
@@ -146,11 +144,14 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
 
   respondBody(bytes: Buffer, start: number, end: number): void {
     this.exchange.bytesSent += end - start;
-    if (this.#hasPeerEnded) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
+    if (this.#socket.hasPeerEnded) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     this.#writer.body(bytes, start, end);
   }
 
   respondEnd(trailers: Trailers | null): void {
+    // One direction of a tunnel may outlive the other for a while.
+    if (this.#tunnel !== null && !this.#tunnel.upstreamEnded())
+      return this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     this.#writer.end(trailers);
     this.#upstream = null;
     this.#exchangeDone();
@@ -170,10 +171,9 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
   }
 
   resumeRequest(): void {
-    if (!this.#isReadingPaused || this.#state === WAITING || this.#state === CLOSED) return;
-    this.#isReadingPaused = false;
-    this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
-    resumeReading(this.#socket);
+    if (!this.#socket.isPaused || this.#state === WAITING || this.#state === CLOSED) return;
+    if (this.#state !== TUNNEL) this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
+    this.#socket.resume();
   }
 
   #consume(bytes: Buffer, start: number, end: number): void {
@@ -181,11 +181,12 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     while (at < end) {
       if (this.#state === HEAD) at = this.#readHead(bytes, at, end);
       else if (this.#state === BODY) at = this.#readBody(bytes, at, end);
+      else if (this.#tunnel !== null) return this.#tunnel.read(bytes, at, end);
       else {
         if (this.#state !== WAITING) return;
         // Nothing more is read before this request is answered: what a caller may pipeline is bounded by one read.
         this.#reader.hold(bytes, at, end);
-        this.#isReadingPaused = true;
+        this.#socket.isPaused = true;
         return;
       }
       if (at < 0) return;
@@ -237,7 +238,8 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
       return false;
     }
     this.#upstream = result;
-    if (this.#state === WAITING) result.requestEnd(null);
+    // A tunnel's request ends when the tunnel does.
+    if (this.#state === WAITING && this.exchange.tunnel === '') result.requestEnd(null);
     return true;
   }
 
@@ -268,7 +270,21 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
   #bodyMoved(): void {
     this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     flushOutlets();
-    if (this.#upstream !== null && this.#upstream.isBlocked) this.#isReadingPaused = true;
+    if (this.#upstream !== null && this.#upstream.isBlocked) this.#socket.isPaused = true;
+  }
+
+  /** The upstream has switched: what the caller has sent meanwhile, and whatever it sends from now on, is the tunnel's. */
+  #openTunnel(head: ResponseHead): void {
+    this.#state = TUNNEL;
+    this.#closesAfter = true;
+    this.exchange.status = 101;
+    this.#writer.switch(head, acceptOf(this.exchange.tunnelKey));
+    this.runtime.wheel.disarm(this);
+    const pending = this.#reader.takePending();
+    if (this.#upstream !== null) this.#tunnel = new H1Tunnel(this.#socket, this.exchange, this.#upstream);
+    if (pending !== null) this.#consume(pending, 0, pending.length);
+    if (this.#socket.hasPeerEnded) this.#peerEnded();
+    else this.#readOn();
   }
 
   #begin(): void {
@@ -286,7 +302,7 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     if (FAILURES[failure].http === 0) return this.#abandon(failure);
     if (FAILURES[failure].closes || this.#state === BODY) this.#closesAfter = true;
     exchange.status = FAILURES[failure].http;
-    writeReply(this.#outlet, exchange, failure, this.#closesAfter);
+    writeReply(this.#socket.outlet, exchange, failure, this.#closesAfter);
     this.#writer.isHeadSent = true;
     this.#exchangeDone();
   }
@@ -295,8 +311,12 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
   #abandon(failure: Failure): void {
     this.exchange.failure = failure;
     this.#finishExchange();
-    this.#closed();
-    resetConnection(this.#socket);
+    this.#socketEnds();
+  }
+
+  #socketEnds(): void {
+    this.onSocketClosed();
+    this.#socket.reset();
   }
 
   /** Refuses a head that is none. */
@@ -326,16 +346,15 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     if (pending === null) this.runtime.wheel.arm(this, this.runtime.timeouts.idleMs);
     else this.#consume(pending, 0, pending.length);
     // What was sent before the end is served to its last request.
-    if (this.#hasPeerEnded) this.#peerEnded();
+    if (this.#socket.hasPeerEnded) this.#peerEnded();
     else this.#readOn();
   }
 
   /** Takes up reading again, unless a pipelined request waits already or the upstream takes no more of the body. */
   #readOn(): void {
-    if (!this.#isReadingPaused || (this.#state === WAITING && !this.#reader.isEmpty)) return;
-    if (this.#state === BODY && this.#upstream !== null && this.#upstream.isBlocked) return;
-    this.#isReadingPaused = false;
-    resumeReading(this.#socket);
+    if (!this.#socket.isPaused || (this.#state === WAITING && !this.#reader.isEmpty)) return;
+    if ((this.#state === BODY || this.#state === TUNNEL) && this.#upstream !== null && this.#upstream.isBlocked) return;
+    this.#socket.resume();
   }
 
   #finishExchange(): void {
@@ -350,25 +369,24 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     this.#reader.clear();
     this.#upstream?.abort();
     this.#upstream = null;
-    this.#outlet.flush();
     this.#socket.end();
     // A slow reader has as long for what is left of the reply as a slow sender for its body.
     this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
     this.#readOn();
   }
 
-  /** Our last byte is out: from now on only the caller's end is awaited, and not for long. */
-  #sentEnd(): void {
+  /** From now on only the caller's end is awaited, and not for long. */
+  onSentEnd(): void {
     if (this.#state === CLOSING) this.runtime.wheel.arm(this, LINGER_MS);
   }
 
-  #drained(): void {
-    this.#outlet.isBlocked = false;
+  onDrained(): void {
+    this.#socket.outlet.isBlocked = false;
     this.#upstream?.resumeResponse();
     flushOutlets();
   }
 
-  #closed(): void {
+  onSocketClosed(): void {
     if (this.#state === CLOSED) return;
     this.#state = CLOSED;
     this.runtime.wheel.remove(this);
@@ -383,14 +401,6 @@ export class H1Downstream extends Deadline implements Reader, Caller, Downstream
     this.runtime.closed(this);
   }
 }
-
-type State = 0 | 1 | 2 | 3 | 4;
-const HEAD = 0;
-const BODY = 1;
-/** The request is complete, its response is not. */
-const WAITING = 2;
-const CLOSING = 3;
-const CLOSED = 4;
 
 /** How long what a caller still sends is read and dropped after our last byte, milliseconds. */
 const LINGER_MS = 2_000;

@@ -32,6 +32,17 @@ export class H1ResponseWriter {
     this.#outlet.commit(endHead(at));
   }
 
+  /** Writes the head that opens a WebSocket (RFC 6455, section 4.2.2), however the upstream said so. */
+  switch(head: ResponseHead, accept: string): void {
+    this.isHeadSent = true;
+    this.#isChunked = false;
+    let at = this.#outlet.reserve(head.end - head.start + HEAD_SLACK);
+    at = writeText(scratch, at, `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n`);
+    at = writeText(scratch, at, `sec-websocket-accept: ${accept}\r\n`);
+    at = copyFields(head, scratch, at);
+    this.#outlet.commit(endHead(at));
+  }
+
   /** Whether the body has no other end than the connection's: its length is unknown and the caller knows no chunks. */
   endsByClosing(head: ResponseHead, minor: number): boolean {
     return minor === 0 && (head.framing === FRAMING.chunked || head.framing === FRAMING.untilClose);
@@ -91,7 +102,7 @@ function endHead(at: number): number {
 }
 
 /** Room for the framing and connection fields that we write. */
-const HEAD_SLACK = 128;
+const HEAD_SLACK = 256;
 const CHUNK_HEADER_MAX = 16;
 const CRLF = Buffer.from('\r\n', 'latin1');
 const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');

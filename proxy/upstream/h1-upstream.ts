@@ -9,7 +9,7 @@ import { BodyDecoder } from '#wire/h1/body.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
-import { copyFields, copyHead, copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
+import { copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
@@ -17,8 +17,10 @@ import { fieldPolicy, filterResponseFields, filterTrailers } from '../http/field
 import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
 import type { CallerPool } from './caller-pool.ts';
+import { requestHeadRoom, writeRequestHead } from './h1-request-head.ts';
 import type { IdleConnection } from './idle-connections.ts';
 import type { UpstreamService } from './service.ts';
+import { handshakeKey, handshakeLines, switchFault } from './websocket-handshake.ts';
 
 export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnection {
   isReused = false;
@@ -44,6 +46,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   readonly #body = new BodyDecoder();
   #informational = 0;
   #method = '';
+  /** Of the WebSocket handshake under way, else ''. */
+  #tunnelKey = '';
+  #hasTunnelEnded = false;
   /** Bytes of an incomplete head. */
   #stash: Buffer | null = null;
   #isPaused = false;
@@ -86,6 +91,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   /** Binds it to an exchange. */
   take(downstream: Downstream): void {
     this.#downstream = downstream;
+    this.#tunnelKey = '';
     this.#isRequestDone = false;
     this.#informational = 0;
     if (this.#state !== CONNECTING) {
@@ -97,27 +103,18 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   requestHead(head: RequestHead, exchange: Exchange): void {
     this.#method = exchange.method;
     this.#isRequestChunked = head.framing === FRAMING.chunked;
-    const { forwardedFields } = exchange.connection;
-    let at = this.#outlet.reserve(
-      head.end - head.start + exchange.rewrittenTarget.length + forwardedFields.length + exchange.addedFields.length + 256,
-    );
+    let at = this.#outlet.reserve(requestHeadRoom(head, exchange));
     const bytes = scratch;
-    if (exchange.rewrittenTarget === '' && head.minor === 1) {
-      at = copyHead(head, bytes, at);
-    } else {
-      const target =
-        exchange.rewrittenTarget === ''
-          ? head.bytes.toString('latin1', head.targetStart, head.targetEnd)
-          : exchange.rewrittenTarget;
-      at = copyFields(head, bytes, writeText(bytes, at, `${exchange.method} ${target} HTTP/1.1\r\n`));
+    at = writeRequestHead(head, exchange, bytes, at);
+    if (exchange.tunnel !== '') {
+      this.#tunnelKey = handshakeKey();
+      at = writeText(bytes, at, handshakeLines(this.#tunnelKey));
     }
-    if (head.framing === FRAMING.length) at = writeText(bytes, at, `content-length: ${head.contentLength}\r\n`);
-    else if (this.#isRequestChunked) at += CHUNKED.copy(bytes, at);
-    at += forwardedFields.copy(bytes, at);
-    at = writeText(bytes, at, exchange.addedFields);
     bytes[at++] = 13;
     bytes[at++] = 10;
     this.#outlet.commit(at);
+    // What the caller sends in the tunnel waits for the answer.
+    if (exchange.tunnel !== '') this.#requestSent();
   }
 
   requestBody(bytes: Buffer, start: number, end: number): void {
@@ -133,16 +130,19 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   }
 
   requestEnd(trailers: Trailers | null): void {
+    if (this.#state === TUNNEL) {
+      this.#isRequestDone = true;
+      this.#outlet.flush();
+      this.#socket.end();
+      if (this.#hasTunnelEnded) this.#tunnelDone();
+      return;
+    }
     if (this.#isRequestChunked) {
       this.#outlet.append(LAST_CHUNK, 0, LAST_CHUNK.length);
       if (trailers !== null) this.#appendTrailers(trailers);
       this.#outlet.append(CRLF, 0, 2);
     }
-    this.#isRequestDone = true;
-    const downstream = this.#downstream;
-    if (downstream !== null) downstream.exchange.requestedAt = performance.now();
-    // A response that began before the request was complete has its head already.
-    if (this.#state === HEAD) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+    this.#requestSent();
   }
 
   abort(): void {
@@ -182,6 +182,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
       } else if (this.#state === BODY) {
         at = this.#readBody(downstream, bytes, at, end);
         if (at < 0) break;
+      } else if (this.#state === TUNNEL) {
+        downstream.respondBody(bytes, at, end);
+        break;
       } else {
         // Bytes before our request was allowed out: nobody asked for them.
         this.#fail('upstream_malformed', 'early_bytes');
@@ -191,8 +194,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     flushOutlets();
     if (this.#downstream !== null && this.#downstream.isBlocked) {
       this.#isPaused = true;
-      // A caller that takes nothing keeps neither connection for ever.
-      this.#service.wheel.arm(this, this.#service.timeouts.bodyIdleMs);
+      // A caller that takes nothing keeps neither connection for ever; a tunnel lives by the probes of TCP.
+      if (this.#state !== TUNNEL) this.#service.wheel.arm(this, this.#service.timeouts.bodyIdleMs);
       return false;
     }
     return true;
@@ -206,12 +209,16 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
       flushOutlets();
       return;
     }
-    this.#closed('');
+    if (this.#state !== TUNNEL || downstream === null) return this.#closed('');
+    this.#hasTunnelEnded = true;
+    if (this.#isRequestDone) this.#tunnelDone();
+    downstream.respondEnd(null);
+    flushOutlets();
   }
 
   onDeadline(): void {
     if (this.#state === CONNECTING) this.#fail('upstream_connect_timeout', '');
-    else if (this.#state === IDLE) this.#destroy();
+    else if (this.#state === IDLE || this.#state === TUNNEL) this.#destroy();
     else if (this.#isPaused) this.#fail('downstream_closed', 'response_not_taken');
     else this.#fail('upstream_timeout', '');
   }
@@ -232,9 +239,10 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
       this.#fail('upstream_malformed', wireFault(next));
       return -1;
     }
+    if (head.status === 101) return this.#switch(downstream, head) ? next : -1;
     if (head.status < 200) {
-      if (head.status === 101 || ++this.#informational > this.#service.informationalResponses) {
-        this.#fail('upstream_malformed', head.status === 101 ? 'unasked_101' : 'too_many_1xx');
+      if (++this.#informational > this.#service.informationalResponses) {
+        this.#fail('upstream_malformed', 'too_many_1xx');
         return -1;
       }
       if (head.status !== 100) {
@@ -255,6 +263,37 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     this.#state = BODY;
     if (this.#body.isDone) this.#responseDone(downstream, null, next < end);
     return next;
+  }
+
+  #requestSent(): void {
+    this.#isRequestDone = true;
+    const downstream = this.#downstream;
+    if (downstream !== null) downstream.exchange.requestedAt = performance.now();
+    // A response that began before the request was complete has its head already.
+    if (this.#state === HEAD) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+  }
+
+  /** Begins the tunnel when a 101 is the answer to our handshake. */
+  #switch(downstream: Downstream, head: ResponseHead): boolean {
+    const fault = switchFault(head, this.#tunnelKey);
+    if (fault !== null) {
+      this.#fail('upstream_malformed', fault);
+      return false;
+    }
+    downstream.exchange.respondedAt = performance.now();
+    this.#service.wheel.disarm(this);
+    filterResponseFields(head, this.#isTls);
+    this.#state = TUNNEL;
+    this.#isRequestDone = false;
+    downstream.exchange.isTunnelOpen = true;
+    downstream.respondHead(head);
+    return true;
+  }
+
+  /** Both directions have ended, and the socket closes by itself when the last byte is out. */
+  #tunnelDone(): void {
+    this.#downstream = null;
+    this.#service.wheel.arm(this, this.#service.timeouts.bodyIdleMs);
   }
 
   #readBody(downstream: Downstream, bytes: Buffer, from: number, end: number): number {
@@ -336,12 +375,13 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   }
 }
 
-type State = 0 | 1 | 2 | 3 | 4;
+type State = 0 | 1 | 2 | 3 | 4 | 5;
 const CONNECTING = 0;
 const IDLE = 1;
 const HEAD = 2;
 const BODY = 3;
 const CLOSED = 4;
+const TUNNEL = 5;
 
 /** Heads are parsed and used within one call. */
 const HEAD_RECORD = new ResponseHead();
@@ -349,4 +389,3 @@ const HEAD_RECORD = new ResponseHead();
 const NO_FIELD_POLICY = fieldPolicy('allow', []);
 const CRLF = Buffer.from('\r\n', 'latin1');
 const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');
-const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n', 'latin1');
