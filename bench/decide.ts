@@ -97,7 +97,7 @@ function measure(rules: number): string {
   }
   const figures = variants.map(({ nanoseconds }) => summary(nanoseconds));
   const share = `${Math.round((100 * allowed) / REQUESTS)} %`;
-  return `| ${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${compiled.longestScan} | ${share} | ${figures.join(' | ')} |`;
+  return `| ${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${compiled.bounds.longestScan} | ${share} | ${figures.join(' | ')} |`;
 }
 
 function columnsOf(inputs: readonly AuthzInput[]) {

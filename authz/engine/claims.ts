@@ -1,19 +1,32 @@
 /** Claims of a verified token as policies read them. */
+import type { SpaceDelimitedClaims } from '../policy/workload-policies.ts';
 import type { Token } from './input.ts';
 
 /**
  * Values of a claim: a string is one, a list gives its strings, everything else none. `scope` and `permission` are lists of words
  * at the top level. What the token's own members say wins over claims of the same name.
+ *
+ * @param wordLists  further claims that are lists of words
  */
-export function claimValues(token: Token, path: readonly string[]): readonly string[] {
+export function claimValues(
+  token: Token,
+  path: readonly string[],
+  wordLists: readonly SpaceDelimitedClaims[],
+): readonly string[] {
   const [first = ''] = path;
   const own = ownMember(token, first);
   const value = own === undefined ? walk(token.claims, path) : path.length === 1 ? own : undefined;
   if (typeof value === 'string') {
-    if (path.length === 1 && WORD_LISTS.has(first)) return value.split(' ').filter((word) => word !== '');
+    if (path.length === 1 && (WORD_LISTS.has(first) || isNamed(token, first, wordLists)))
+      return value.split(' ').filter((word) => word !== '');
     return [value];
   }
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+function isNamed(token: Token, name: string, wordLists: readonly SpaceDelimitedClaims[]): boolean {
+  for (const { claims, issuer } of wordLists) if (issuer === token.issuer && claims.includes(name)) return true;
+  return false;
 }
 
 function ownMember(token: Token, name: string): string | readonly string[] | undefined {

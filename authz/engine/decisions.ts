@@ -14,7 +14,7 @@ export function allowAll(): Engine {
   return new ConstantEngine(decision('allow', 'allowed_all', NO_REVISION));
 }
 
-/** An engine that needs not look at anything. */
+/** An engine that need not look at anything. */
 export function constantEngine(made: Decision): Engine {
   return new ConstantEngine(made);
 }

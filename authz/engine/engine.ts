@@ -1,5 +1,5 @@
 /** The face of a compiled policy set for one workload: what the data path calls, whichever engine stands behind it. */
-import type { ConnectionAttributes, Decision, RequestAttributes } from './input.ts';
+import type { ConnectionAttributes, Decision, Providers, RequestAttributes } from './input.ts';
 
 /** Attributes of a connection as the engine keeps them; opaque, made once per connection and policy revision. */
 export interface ClassifiedConnection {
@@ -11,10 +11,14 @@ export interface Engine {
   readonly revision: string;
   /** Header names that the policies read, in lower case; no other is looked at. */
   readonly headerNames: readonly string[];
-  /** Whether any rule reads the attribute at all, so that the caller need not supply it. */
+  /** Finds what the policies care for in a connection, once for all of its requests. */
   classify(connection: ConnectionAttributes): ClassifiedConnection;
-  /** Decides one request. Never throws: an internal fault is a denial with `engine_error`. No promise, no allocation. */
-  decide(connection: ClassifiedConnection, request: RequestAttributes): Decision;
+  /**
+   * Decides one request. Never throws: an internal fault is a denial with `engine_error`. No promise, no allocation.
+   *
+   * @param providers  what external authorizers answered so far; a denial with `provider_unavailable` asks for one more
+   */
+  decide(connection: ClassifiedConnection, request: RequestAttributes, providers?: Providers): Decision;
   /** Decides a raw TCP connection. */
-  decideConnection(connection: ClassifiedConnection): Decision;
+  decideConnection(connection: ClassifiedConnection, providers?: Providers): Decision;
 }

@@ -7,6 +7,10 @@ export interface Evaluator {
   classify(descriptor: number, length: number): void;
   decide(): number;
   decideConnection(): number;
+  /** The smallest answer of one stage's index, or -1. */
+  scanIndex(index: number): number;
+  /** Notes the rules of reported policies that match; there only where the plan has such policies. */
+  report?(index: number): void;
 }
 
 /** Node's own writers, without the checks of `write`; untyped because they are undocumented. */
@@ -41,4 +45,4 @@ export function instantiate(wasm: Uint8Array): Evaluator {
   }
 }
 
-const EXPORTS = ['memory memory', 'function classify', 'function decide', 'function decideConnection'];
+const EXPORTS = ['memory memory', 'function classify', 'function decide', 'function decideConnection', 'function scanIndex'];

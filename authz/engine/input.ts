@@ -48,12 +48,14 @@ export interface RequestAttributes {
   readonly tokens: readonly Token[];
 }
 
+/** What external authorizers answered, by name. One that a CUSTOM policy asks and that stands not here is unavailable. */
+export type Providers = Readonly<Record<string, 'allow' | 'deny'>>;
+
 /** Everything that one decision reads. `request` is null for raw TCP. */
 export interface AuthzInput {
   readonly connection: ConnectionAttributes;
   readonly request: RequestAttributes | null;
-  /** What external authorizers answered, by name. One that a CUSTOM policy asks and that stands not here is unavailable. */
-  readonly providers?: Readonly<Record<string, 'allow' | 'deny'>>;
+  readonly providers?: Providers;
 }
 
 /** Why a decision is what it is; documented in docs/reference/decision-codes.md, which is written from `DECISION_CODES`. */

@@ -5,18 +5,18 @@
  * Hot path: no promise, closure, spread or RegExp; decisions are made beforehand. INVARIANT: nothing here throws once an engine
  * is loaded; an internal fault is the denial `engine_error`.
  */
-import { parseIp } from '#base/cidr.ts';
-
-import type { CompiledPolicy, CompiledSlot, SlotSource } from '../plan/compiled.ts';
-import { EFFECT, OVERFLOW } from '../wasm/memory-map.ts';
-import { claimValues } from './claims.ts';
+import type { CompiledOutcome, CompiledPolicy, CompiledProgram, CompiledSlot, SlotSource } from '../plan/compiled.ts';
+import { EFFECT, ERROR, NO_ANSWER } from '../wasm/memory-map.ts';
+import { ConnectionClassifier } from './connection-classes.ts';
 import { constantEngine, decision, noneSelected } from './decisions.ts';
 import type { WhenNoneSelects } from './decisions.ts';
 import type { ClassifiedConnection, Engine } from './engine.ts';
 import { instantiate } from './evaluator.ts';
-import type { Evaluator, ScratchBuffer } from './evaluator.ts';
-import { isExcessive, readIdentity } from './identity.ts';
-import type { ConnectionAttributes, Decision, RequestAttributes, Token } from './input.ts';
+import type { Evaluator } from './evaluator.ts';
+import type { ConnectionAttributes, Decision, Providers, RequestAttributes, Token } from './input.ts';
+import { Reports } from './reports.ts';
+import { TokenClassifier } from './token-classes.ts';
+import { ValueWriter } from './value-writer.ts';
 
 export interface EngineOptions {
   readonly whenNoneSelects: WhenNoneSelects;
@@ -32,8 +32,8 @@ export interface InternCounts {
 
 /** @throws {PosternError} `policy_module_invalid` when the module is not one that the compiler made */
 export function loadEngine(compiled: CompiledPolicy, options: EngineOptions): Engine & { internCounts?(): InternCounts } {
-  if (compiled.selected === 0) return constantEngine(noneSelected(options.whenNoneSelects, compiled.revision));
-  return new WasmEngine(compiled, instantiate(compiled.wasm));
+  if (compiled.isEmpty) return constantEngine(noneSelected(options.whenNoneSelects, compiled.revision));
+  return new WasmEngine(compiled, instantiate(compiled.wasm), options.whenNoneSelects);
 }
 
 class WasmConnection implements ClassifiedConnection {
@@ -43,10 +43,10 @@ class WasmConnection implements ClassifiedConnection {
   /** It says more than a cell can hold, or nothing that could be believed: every decision on it is an error. */
   readonly isRefused: boolean;
 
-  constructor(engine: Engine, cells: Int32Array, isRefused: boolean) {
+  constructor(engine: Engine, cells: Int32Array | null) {
     this.engine = engine;
-    this.cells = cells;
-    this.isRefused = isRefused;
+    this.cells = cells ?? NO_CELLS;
+    this.isRefused = cells === null;
   }
 }
 
@@ -66,19 +66,20 @@ class WasmEngine implements Engine {
   readonly revision: string;
   readonly headerNames: readonly string[];
   readonly #module: Evaluator;
+  readonly #writer: ValueWriter;
   readonly #cells: Int32Array;
-  readonly #scratch: ScratchBuffer;
-  readonly #trustDomains: readonly string[];
-  readonly #connectionSlots: readonly CompiledSlot[];
+  readonly #connections: ConnectionClassifier;
+  readonly #tokens: TokenClassifier;
   readonly #methods: InternTable | null;
   readonly #authorities: InternTable | null;
   readonly #path: CompiledSlot | null;
-  readonly #headers: readonly { readonly name: string; readonly slot: CompiledSlot }[];
-  readonly #tokenSlots: readonly CompiledSlot[];
-  readonly #allowed: readonly Decision[];
-  readonly #denied: readonly Decision[];
-  readonly #allowedOtherwise: Decision;
-  readonly #deniedOtherwise: Decision;
+  readonly #headers: readonly NamedSlot[];
+  readonly #providers: readonly NamedSlot[];
+  readonly #http: CompiledProgram;
+  readonly #tcp: CompiledProgram;
+  readonly #reports: Reports;
+  /** By number; index 0 is no outcome. */
+  readonly #outcomes: readonly (Decision | null)[];
   readonly #failed: Decision;
   /** The connection whose classes are in the module's memory. */
   #current: WasmConnection | null = null;
@@ -86,30 +87,28 @@ class WasmEngine implements Engine {
   #misses = 0;
   #full = 0;
 
-  constructor(compiled: CompiledPolicy, module: Evaluator) {
-    const { slots, scratchStart, scratchBytes } = compiled.layout;
+  constructor(compiled: CompiledPolicy, module: Evaluator, whenNoneSelects: WhenNoneSelects) {
+    const { http, slots, tcp } = compiled.layout;
     this.revision = compiled.revision;
     this.headerNames = compiled.headerNames;
     this.#module = module;
-    this.#cells = new Int32Array(module.memory.buffer);
-    // Every Buffer of Node has these writers.
-    this.#scratch = Buffer.from(module.memory.buffer, scratchStart, scratchBytes) as ScratchBuffer;
-    this.#trustDomains = compiled.trustDomains;
-    this.#connectionSlots = slots.filter(({ source }) => !REQUEST_KINDS.has(source.kind));
+    this.#writer = new ValueWriter(module, compiled.layout);
+    this.#cells = this.#writer.cells;
+    this.#connections = new ConnectionClassifier(this.#writer, slots, compiled.trustDomains);
+    this.#tokens = new TokenClassifier(this.#writer, slots, compiled.spaceDelimitedClaims);
     const only = (kind: SlotSource['kind']): CompiledSlot | null => slots.find(({ source }) => source.kind === kind) ?? null;
     const method = only('method');
     const authority = only('authority');
     this.#methods = method === null ? null : new InternTable(method, MAX_METHODS);
     this.#authorities = authority === null ? null : new InternTable(authority, MAX_AUTHORITIES);
     this.#path = only('path');
-    this.#headers = slots.flatMap((slot) => (slot.source.kind === 'header' ? [{ name: slot.source.name, slot }] : []));
-    this.#tokenSlots = slots.filter(({ source }) => TOKEN_KINDS.has(source.kind));
-    const { revision, rules } = compiled;
-    this.#allowed = rules.map(({ policy, rule }) => decision('allow', 'allowed_by_rule', revision, policy, rule));
-    this.#denied = rules.map(({ policy, rule }) => decision('deny', 'denied_by_rule', revision, policy, rule));
-    this.#allowedOtherwise = decision('allow', 'allowed_no_policy', revision);
-    this.#deniedOtherwise = decision('deny', 'denied_no_match', revision);
-    this.#failed = decision('deny', 'engine_error', revision);
+    this.#headers = namedSlots(slots, 'header');
+    this.#providers = namedSlots(slots, 'provider');
+    this.#http = http;
+    this.#tcp = tcp;
+    this.#reports = new Reports(compiled);
+    this.#outcomes = [null, ...compiled.outcomes.map((outcome) => decisionOf(outcome, compiled.revision, whenNoneSelects))];
+    this.#failed = decision('deny', 'engine_error', compiled.revision);
   }
 
   internCounts(): InternCounts {
@@ -119,30 +118,32 @@ class WasmEngine implements Engine {
   classify(connection: ConnectionAttributes): WasmConnection {
     this.#current = null;
     try {
-      const isRefused = !this.#classifyConnection(connection);
-      return new WasmConnection(this, isRefused ? NO_CELLS : this.#connectionCells(), isRefused);
+      return new WasmConnection(this, this.#connections.classify(connection));
     } catch {
-      return new WasmConnection(this, NO_CELLS, true);
+      return new WasmConnection(this, null);
     }
   }
 
-  decide(connection: ClassifiedConnection, request: RequestAttributes): Decision {
+  decide(connection: ClassifiedConnection, request: RequestAttributes, providers: Providers | null = null): Decision {
     try {
       if (!this.#enter(connection)) return this.#failed;
       if (this.#methods !== null) this.#intern(this.#methods, request.method);
       if (this.#authorities !== null) this.#intern(this.#authorities, request.authority);
-      if (this.#path !== null) this.#write(this.#path, request.path);
-      for (let index = 0; index < this.#headers.length; index++) this.#writeHeader(index, request);
-      if (this.#tokenSlots.length > 0) return this.#decideWithTokens(request.tokens);
-      return this.#decision(this.#module.decide());
+      if (this.#path !== null) this.#writer.binary(this.#path, request.path);
+      for (let index = 0; index < this.#headers.length; index++) this.#writeHeader(this.#headers[index], request);
+      if (this.#providers.length > 0) this.#writeProviders(providers);
+      if (this.#tokens.slots.length > 0) return this.#decideWithTokens(request.tokens, providers);
+      return this.#told(this.#module.decide(), this.#http, providers);
     } catch {
       return this.#failed;
     }
   }
 
-  decideConnection(connection: ClassifiedConnection): Decision {
+  decideConnection(connection: ClassifiedConnection, providers: Providers | null = null): Decision {
     try {
-      return this.#enter(connection) ? this.#decision(this.#module.decideConnection()) : this.#failed;
+      if (!this.#enter(connection)) return this.#failed;
+      if (this.#providers.length > 0) this.#writeProviders(providers);
+      return this.#told(this.#module.decideConnection(), this.#tcp, providers);
     } catch {
       return this.#failed;
     }
@@ -156,35 +157,56 @@ class WasmEngine implements Engine {
       for (let at = 0; at < cells.length; at += 2) this.#cells[cells[at] ?? 0] = cells[at + 1] ?? 0;
       this.#current = connection;
     }
-    this.#cells[OVERFLOW >> 2] = 0;
+    this.#writer.reset();
     return true;
   }
 
-  /** A rule is judged on one token at a time: a DENY that matches any of them denies, an ALLOW that matches one allows. */
-  #decideWithTokens(tokens: readonly Token[]): Decision {
-    if (tokens.length === 0) {
-      for (let index = 0; index < this.#tokenSlots.length; index++) clear(this.#cells, this.#tokenSlots[index]);
-      return this.#decision(this.#module.decide());
-    }
-    if (tokens.length > MAX_TOKENS) return this.#failed;
-    let best = 0;
-    for (let index = 0; index < tokens.length; index++) {
-      const token = tokens[index];
-      if (token === undefined) return this.#failed;
-      this.#classifyToken(token);
-      const answer = this.#module.decide();
-      const effect = answer & 3;
-      if (effect === EFFECT.error) return this.#failed;
-      if (isStronger(answer, best)) best = answer;
-    }
-    return this.#decision(best);
+  /** The decision that an answer names, with what is reported beside it. */
+  #told(answer: number, program: CompiledProgram, providers: Providers | null): Decision {
+    const made = answer === ERROR ? this.#failed : (this.#outcomes[answer >>> 2] ?? this.#failed);
+    if (program.reports === 0 || this.#reports.isEmpty || UNREPORTED.has(made.code)) return made;
+    this.#reports.clear(this.#cells);
+    this.#module.report?.(program.reports);
+    return this.#reports.with(made, this.#cells, providers);
   }
 
-  #decision(answer: number): Decision {
-    const rule = (answer >>> 2) - 1;
-    const effect = answer & 3;
-    if (effect === EFFECT.allow) return rule < 0 ? this.#allowedOtherwise : (this.#allowed[rule] ?? this.#failed);
-    if (effect === EFFECT.deny) return rule < 0 ? this.#deniedOtherwise : (this.#denied[rule] ?? this.#failed);
+  #decideWithTokens(tokens: readonly Token[], providers: Providers | null): Decision {
+    if (tokens.length <= 1) {
+      this.#tokens.classify(tokens[0] ?? null);
+      return this.#told(this.#module.decide(), this.#http, providers);
+    }
+    return tokens.length > MAX_TOKENS ? this.#failed : this.#decideWithSeveral(tokens, providers);
+  }
+
+  /**
+   * A rule is judged on one token at a time, and matches if it does with any: of each stage the smallest answer over all tokens
+   * counts. Rare, and so not in the module.
+   */
+  #decideWithSeveral(tokens: readonly Token[], providers: Providers | null): Decision {
+    const { reports, stages } = this.#http;
+    const best = new Uint32Array(stages.length).fill(NO_ANSWER);
+    this.#reports.clear(this.#cells);
+    for (const token of tokens) {
+      this.#tokens.classify(token);
+      if (this.#writer.hasOverflown) return this.#failed;
+      for (const [number, { index }] of stages.entries()) {
+        best[number] = Math.min(best[number] ?? 0, this.#module.scanIndex(index) >>> 0);
+      }
+      if (reports !== 0) this.#module.report?.(reports);
+    }
+    for (let number = 0; number < stages.length;) {
+      const stage = stages[number];
+      if (stage === undefined) break;
+      const found = best[number] ?? 0;
+      const answer = found === NO_ANSWER >>> 0 ? stage.otherwise : found;
+      const effect = answer & 3;
+      if (effect === EFFECT.allow || effect === EFFECT.deny) {
+        const made = this.#outcomes[answer >>> 2] ?? this.#failed;
+        const isReported = reports !== 0 && !UNREPORTED.has(made.code);
+        return isReported ? this.#reports.with(made, this.#cells, providers) : made;
+      }
+      number = effect === EFFECT.jump ? stage.jump : number + 1;
+    }
     return this.#failed;
   }
 
@@ -196,7 +218,7 @@ class WasmEngine implements Engine {
       for (let index = 0; index < known.length; index++) this.#cells[slot.cellStart + index] = known[index] ?? 0;
       return;
     }
-    this.#write(slot, value);
+    this.#writer.binary(slot, value);
     if (table.known.size >= table.capacity || value.length > MAX_INTERNED_LENGTH) {
       this.#full++;
       return;
@@ -205,159 +227,41 @@ class WasmEngine implements Engine {
     table.known.set(value, this.#cells.slice(slot.cellStart, slot.cellEnd));
   }
 
-  #writeHeader(index: number, request: RequestAttributes): void {
-    const header = this.#headers[index];
+  #writeHeader(header: NamedSlot | undefined, request: RequestAttributes): void {
     if (header === undefined) return;
-    clear(this.#cells, header.slot);
+    this.#writer.clear(header.slot);
     const values = request.fields.values(header.name);
-    for (let at = 0; at < values.length; at++) this.#write(header.slot, values[at] ?? '');
+    for (let at = 0; at < values.length; at++) this.#writer.binary(header.slot, values[at] ?? '');
   }
 
-  /** One character a byte. */
-  #write(slot: CompiledSlot, value: string): void {
-    if (value.length > this.#scratch.length) throw new RangeError('a value is longer than the scratch area');
-    this.#module.classify(slot.descriptor, this.#scratch.latin1Write(value, 0));
-  }
-
-  #writeUtf8(slot: CompiledSlot, value: string): void {
-    if (value.length * 3 > this.#scratch.length) throw new RangeError('a value is longer than the scratch area');
-    this.#module.classify(slot.descriptor, this.#scratch.utf8Write(value, 0));
-  }
-
-  #writeIp(slot: CompiledSlot, text: string): void {
-    const address = parseIp(text);
-    if (address === null) return;
-    this.#scratch[0] = address.length === 4 ? 4 : 6;
-    this.#scratch.set(address, 1);
-    this.#module.classify(slot.descriptor, 1 + address.length);
-  }
-
-  #writePort(slot: CompiledSlot, port: number): void {
-    this.#scratch[0] = port >> 8;
-    this.#scratch[1] = port & 0xff;
-    this.#module.classify(slot.descriptor, 2);
-  }
-
-  /** The words of the connection's slots that count: of a list its length and as many values. */
-  #connectionCells(): Int32Array {
-    const pairs: number[] = [];
-    for (const { cellEnd, cellStart, listCells } of this.#connectionSlots) {
-      for (const start of listCells) {
-        const length = this.#cells[start] ?? 0;
-        for (let index = start; index <= start + length; index++) pairs.push(index, this.#cells[index] ?? 0);
-      }
-      if (listCells.length === 0)
-        for (let index = cellStart; index < cellEnd; index++) pairs.push(index, this.#cells[index] ?? 0);
-    }
-    return Int32Array.from(pairs);
-  }
-
-  #classifyConnection(connection: ConnectionAttributes): boolean {
-    this.#cells[OVERFLOW >> 2] = 0;
-    const { principal } = connection;
-    if (principal !== null && isExcessive(principal)) return false;
-    const identity = principal === null ? null : readIdentity(principal, this.#trustDomains);
-    for (const slot of this.#connectionSlots) {
-      clear(this.#cells, slot);
-      switch (slot.source.kind) {
-        case 'principal':
-          if (identity !== null) this.#writeUtf8(slot, identity.principal);
-          break;
-        case 'trustDomain':
-          if (identity !== null && identity.trustDomain !== null) this.#writeUtf8(slot, identity.trustDomain);
-          break;
-        case 'namespace':
-          if (identity !== null && identity.namespace !== null) this.#writeUtf8(slot, identity.namespace);
-          break;
-        case 'account':
-          if (identity !== null && identity.account !== null) this.#writeUtf8(slot, identity.account);
-          break;
-        case 'anyNamespace':
-          for (const namespace of identity?.anyNamespaces ?? []) this.#writeUtf8(slot, namespace);
-          break;
-        case 'anyAccount':
-          for (const account of identity?.anyAccounts ?? []) this.#writeUtf8(slot, account);
-          break;
-        case 'sourceIp':
-          this.#writeIp(slot, connection.sourceIp);
-          break;
-        case 'remoteIp':
-          this.#writeIp(slot, connection.remoteIp);
-          break;
-        case 'destinationIp':
-          this.#writeIp(slot, connection.destinationIp);
-          break;
-        case 'destinationPort':
-          this.#writePort(slot, connection.destinationPort);
-          break;
-        case 'sni':
-          if (connection.sni !== null) this.#writeUtf8(slot, connection.sni.toLowerCase());
-          break;
-        default:
-          return false;
-      }
-    }
-    return this.#cells[OVERFLOW >> 2] === 0;
-  }
-
-  #classifyToken(token: Token): void {
-    for (let index = 0; index < this.#tokenSlots.length; index++) {
-      const slot = this.#tokenSlots[index];
-      if (slot === undefined) continue;
-      clear(this.#cells, slot);
-      const { source } = slot;
-      if (source.kind === 'requestPrincipal') this.#writeRequestPrincipal(slot, token);
-      else {
-        const values = claimValues(token, source.kind === 'claim' ? source.path : source.kind === 'audiences' ? AUD : AZP);
-        for (let at = 0; at < values.length; at++) this.#writeUtf8(slot, values[at] ?? '');
-      }
+  #writeProviders(providers: Providers | null): void {
+    for (let index = 0; index < this.#providers.length; index++) {
+      const provider = this.#providers[index];
+      if (provider === undefined) continue;
+      this.#writer.clear(provider.slot);
+      const answer = providers !== null && Object.hasOwn(providers, provider.name) ? providers[provider.name] : undefined;
+      if (answer !== undefined) this.#writer.binary(provider.slot, answer);
     }
   }
-
-  /** Issuer, 0xff, subject: the separator is no byte of UTF-8. */
-  #writeRequestPrincipal(slot: CompiledSlot, token: Token): void {
-    if ((token.issuer.length + token.subject.length) * 3 + 1 > this.#scratch.length)
-      throw new RangeError('a token names too much');
-    const issuerBytes = this.#scratch.utf8Write(token.issuer, 0);
-    this.#scratch[issuerBytes] = 0xff;
-    const subjectBytes = this.#scratch.utf8Write(token.subject, issuerBytes + 1);
-    this.#module.classify(slot.descriptor, issuerBytes + 1 + subjectBytes);
-  }
 }
 
-/** Makes a slot absent. */
-function clear(cells: Int32Array, slot: CompiledSlot | undefined): void {
-  if (slot === undefined) return;
-  if (slot.listCells.length === 0) for (let index = slot.cellStart; index < slot.cellEnd; index++) cells[index] = 0;
-  for (let index = 0; index < slot.listCells.length; index++) cells[slot.listCells[index] ?? 0] = 0;
+interface NamedSlot {
+  readonly name: string;
+  readonly slot: CompiledSlot;
 }
 
-/** Denied by a rule over allowed over denied for want of a match; among equals the first rule. */
-function isStronger(answer: number, best: number): boolean {
-  const left = strength(answer);
-  const right = strength(best);
-  return left > right || (left === right && answer >>> 0 < best >>> 0);
+function namedSlots(slots: readonly CompiledSlot[], kind: 'header' | 'provider'): readonly NamedSlot[] {
+  return slots.flatMap((slot) => (slot.source.kind === kind ? [{ name: slot.source.name, slot }] : []));
 }
 
-function strength(answer: number): number {
-  if (answer === 0) return 0;
-  if ((answer & 3) === EFFECT.deny) return answer >>> 2 > 0 ? 3 : 1;
-  return 2;
+function decisionOf(outcome: CompiledOutcome | null, revision: string, whenNoneSelects: WhenNoneSelects): Decision | null {
+  if (outcome === null) return null;
+  const { code, effect, policy, rule } = outcome;
+  return code === 'none_selected' ? noneSelected(whenNoneSelects, revision) : decision(effect, code, revision, policy, rule);
 }
 
-const REQUEST_KINDS: ReadonlySet<SlotSource['kind']> = new Set([
-  'method',
-  'authority',
-  'path',
-  'header',
-  'requestPrincipal',
-  'audiences',
-  'presenter',
-  'claim',
-]);
-const TOKEN_KINDS: ReadonlySet<SlotSource['kind']> = new Set(['requestPrincipal', 'audiences', 'presenter', 'claim']);
-const AUD = ['aud'];
-const AZP = ['azp'];
+/** Decisions that come before anything is reported. */
+const UNREPORTED: ReadonlySet<Decision['code']> = new Set(['engine_error', 'mtls_required', 'denied_by_network_policy']);
 const NO_CELLS = new Int32Array(0);
 // Bounds of what is remembered of what peers send.
 const MAX_METHODS = 64;

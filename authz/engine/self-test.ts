@@ -39,13 +39,18 @@ export function selfTest(compiled: CompiledPolicy, options: SelfTestOptions): vo
 /** Decides by an engine as the data path does. */
 export function decideOnce(engine: Engine, input: AuthzInput): Decision {
   const connection = engine.classify(input.connection);
-  return input.request === null ? engine.decideConnection(connection) : engine.decide(connection, input.request);
+  const { providers, request } = input;
+  return request === null ? engine.decideConnection(connection, providers) : engine.decide(connection, request, providers);
 }
 
 /** How two decisions differ, or null. */
 export function differenceOf(left: Decision, right: Decision): string | null {
   const isSame =
-    left.effect === right.effect && left.code === right.code && left.policy === right.policy && left.rule === right.rule;
+    left.effect === right.effect &&
+    left.code === right.code &&
+    left.policy === right.policy &&
+    left.rule === right.rule &&
+    reported(left) === reported(right);
   return isSame ? null : `is ${told(left)} by the module and ${told(right)} by the interpreter`;
 }
 
@@ -53,6 +58,11 @@ function compareOnce(engine: Engine, input: AuthzInput, wanted: Decision): strin
   return differenceOf(decideOnce(engine, input), wanted);
 }
 
-function told({ effect, code, policy, rule }: Decision): string {
-  return `${effect} (${code}${policy === null ? '' : `, ${policy}#${rule}`})`;
+function told(made: Decision): string {
+  const { code, effect, policy, rule } = made;
+  return `${effect} (${code}${policy === null ? '' : `, ${policy}#${rule}`}${reported(made)})`;
+}
+
+function reported({ audited, shadow }: Decision): string {
+  return audited === undefined && shadow === undefined ? '' : `, ${JSON.stringify([audited, shadow])}`;
 }

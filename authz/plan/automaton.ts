@@ -39,7 +39,11 @@ export function splitByBudget<Item, Automaton>(
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error;
     if (items.length === 1) {
-      throw new PosternError('policy_too_large', 'Cannot compile a pattern: it needs too many states', 'Use fewer "*" and repetitions in it');
+      throw new PosternError(
+        'policy_too_large',
+        'Cannot compile a pattern: it needs too many states',
+        'Use fewer "*" and repetitions in it',
+      );
     }
     const middle = items.length >> 1;
     return [...splitByBudget(items.slice(0, middle), build), ...splitByBudget(items.slice(middle), build)];

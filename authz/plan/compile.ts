@@ -3,15 +3,14 @@ import { createHash } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
 
 import type { Policy, Workload } from '../policy/model.ts';
-import { policyTitle } from '../policy/model.ts';
 import { setOfPolicies } from '../policy/policy-set.ts';
 import { selectPolicies } from '../policy/select.ts';
 import type { SelectOptions } from '../policy/select.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { buildModule } from '../wasm/module.ts';
-import type { CompiledPolicy, CompiledRule } from './compiled.ts';
+import type { CompiledPolicy } from './compiled.ts';
 import { planPolicies } from './plan.ts';
-import { refuseUnsupported } from './supported.ts';
+import { describeReported } from './stages.ts';
 
 export type CompileOptions = SelectOptions;
 
@@ -28,10 +27,9 @@ export function compilePolicies(policies: readonly Policy[], workload: Workload,
 /**
  * Compiles what `selectPolicies` gave, which came of so many documents.
  *
- * @throws {PosternError} `policy_too_large`, or `policy_not_compilable` for what no engine but the interpreter knows yet
+ * @throws {PosternError} `policy_too_large` when the policies exceed a bound of the compiler
  */
 export function compileSelected(set: WorkloadPolicies, documents: number): CompiledPolicy {
-  refuseUnsupported(set);
   const plan = planPolicies(set);
   const { wasm, layout } = buildModule(plan);
   const headerNames = layout.slots.flatMap(({ source }) => (source.kind === 'header' ? [source.name] : []));
@@ -39,12 +37,16 @@ export function compileSelected(set: WorkloadPolicies, documents: number): Compi
     revision: revisionOf(set),
     wasm,
     layout,
-    rules: rulesOf(set),
-    headerNames: headerNames.toSorted(),
+    outcomes: plan.outcomes,
+    reports: describeReported(set),
+    ruleCount: ruleCountOf(set),
+    headerNames: [...new Set(headerNames)].toSorted(),
     trustDomains: set.trustDomains,
+    spaceDelimitedClaims: set.spaceDelimitedClaims,
+    isEmpty: isEmpty(set),
     documents,
     selected: set.policies.length,
-    longestScan: plan.longestScan,
+    bounds: plan.bounds,
     model: deflateRawSync(JSON.stringify(set), { level: 1 }),
   };
 }
@@ -54,12 +56,14 @@ export function policiesOf(policies: readonly Policy[], workload: Workload, opti
   return selectPolicies(setOfPolicies(policies), workload, options);
 }
 
-/** Rules by number: policies in order, within each its rules. */
-export function rulesOf(set: WorkloadPolicies): readonly CompiledRule[] {
-  return set.policies.flatMap((policy) => {
-    const title = policyTitle(policy, set.namespace);
-    return policy.rules.map(({ name }) => ({ policy: title, rule: name }));
-  });
+function ruleCountOf({ levels, network, policies }: WorkloadPolicies): number {
+  const inherited = levels.flatMap(({ ceilings, musts }) => [...ceilings, ...musts]);
+  const tiers = network.flatMap((stage) => stage.tiers);
+  return [...inherited, ...policies, ...tiers].reduce((sum, { rules }) => sum + rules.length, 0);
+}
+
+function isEmpty({ levels, mtls, network, policies }: WorkloadPolicies): boolean {
+  return policies.length === 0 && levels.length === 0 && network.length === 0 && mtls === null;
 }
 
 function revisionOf(set: WorkloadPolicies): string {

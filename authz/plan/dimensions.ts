@@ -3,10 +3,15 @@
  * "matches nothing", which is also what an absent attribute has. Exact values, prefixes and suffixes need only hash tables: a
  * value's class is its longest match, and because texts are numbered in order, everything that a prefix covers is one range.
  */
+import { PosternError } from '#base/error.ts';
+
+import type { CompileBudget } from './budget.ts';
+import { buildByteAutomata, buildJointAutomaton } from './byte-automaton.ts';
+import type { ByteAutomaton } from './byte-automaton.ts';
 import type { SlotSource } from './compiled.ts';
-import { buildGlobs } from './globs.ts';
-import type { GlobAutomaton } from './globs.ts';
+import { asBytePattern } from './patterns.ts';
 import type { Pattern } from './patterns.ts';
+import type { BytePattern } from './regex/byte-pattern.ts';
 import { buildTemplates } from './templates.ts';
 import type { TemplateAutomaton } from './templates.ts';
 
@@ -20,9 +25,9 @@ export type Dimension =
   /** Texts by class, from 1. For suffixes they are kept reversed. */
   | { readonly kind: 'exact' | 'prefix' | 'suffix'; readonly classCount: number; readonly texts: readonly string[] }
   | {
-      readonly kind: 'glob';
+      readonly kind: 'bytes';
       readonly classCount: number;
-      readonly automaton: GlobAutomaton;
+      readonly automaton: ByteAutomaton;
       readonly classOfState: readonly number[];
     }
   | {
@@ -43,30 +48,42 @@ export interface PlannedSlot {
   readonly source: SlotSource;
   /** A request can hold several values of it. */
   readonly isList: boolean;
+  /** Values that match nothing are kept, too: what is asked is whether any value does not match. */
+  readonly keepsMisses: boolean;
   readonly dimensions: readonly Dimension[];
+}
+
+/** Whose patterns: an attribute's, or those that each of its values is to match. */
+export interface SlotUse {
+  readonly source: SlotSource;
+  readonly isExhaustive: boolean;
 }
 
 /** All patterns on one attribute; afterwards it tells what each of them means as classes. */
 export class SlotPatterns {
-  readonly source: SlotSource;
+  readonly use: SlotUse;
   readonly #exact = new Map<string, number>();
   readonly #prefixes = new Set<string>();
   readonly #suffixes = new Set<string>();
-  readonly #globs = new Map<string, { id: number; pattern: Pattern & { form: 'glob' } }>();
+  readonly #bytes = new Map<string, { id: number; pattern: BytePattern }>();
   readonly #templates = new Map<string, { id: number; pattern: Pattern & { form: 'template' } }>();
   #usesPresence = false;
   #dimensions: Dimension[] = [];
   #indexOf = new Map<Dimension['kind'], number>();
-  #rangesOfGlob: readonly (readonly Alternative[])[] = [];
+  #rangesOfBytes: readonly (readonly Alternative[])[] = [];
   #rangesOfTemplate: readonly (readonly Alternative[])[] = [];
   #sortedPrefixes: readonly string[] = [];
   #sortedSuffixes: readonly string[] = [];
 
-  constructor(source: SlotSource) {
-    this.source = source;
+  constructor(use: SlotUse) {
+    this.use = use;
   }
 
   add(pattern: Pattern): void {
+    if (this.use.isExhaustive) {
+      this.#addBytes(keyOf(pattern), asBytePattern(pattern));
+      return;
+    }
     switch (pattern.form) {
       case 'present':
       case 'filled':
@@ -81,11 +98,9 @@ export class SlotPatterns {
       case 'suffix':
         this.#suffixes.add(reversed(pattern.text));
         return;
-      case 'glob': {
-        const key = pattern.steps.join(' ');
-        if (!this.#globs.has(key)) this.#globs.set(key, { id: this.#globs.size, pattern });
+      case 'bytes':
+        this.#addBytes(pattern.key, pattern.pattern);
         return;
-      }
       case 'template': {
         const key = pattern.segments.join('/');
         if (!this.#templates.has(key)) this.#templates.set(key, { id: this.#templates.size, pattern });
@@ -93,21 +108,38 @@ export class SlotPatterns {
     }
   }
 
+  #addBytes(key: string, pattern: BytePattern): void {
+    if (!this.#bytes.has(key)) this.#bytes.set(key, { id: this.#bytes.size, pattern });
+  }
+
   /** Numbers the classes; no pattern is added afterwards. */
-  build(): PlannedSlot {
+  build(budget: CompileBudget): PlannedSlot {
     if (this.#usesPresence) this.#push({ kind: 'presence', classCount: 3 });
     if (this.#exact.size > 0) this.#pushTexts('exact', [...this.#exact.keys()]);
     this.#sortedPrefixes = inCodeOrder(this.#prefixes);
     this.#sortedSuffixes = inCodeOrder(this.#suffixes);
     if (this.#sortedPrefixes.length > 0) this.#pushTexts('prefix', this.#sortedPrefixes);
     if (this.#sortedSuffixes.length > 0) this.#pushTexts('suffix', this.#sortedSuffixes);
-    const globs = [...this.#globs.values()].map(({ id, pattern }) => ({ id, steps: pattern.steps }));
-    this.#rangesOfGlob = this.#pushAutomata('glob', buildGlobs(globs), globs.length, ({ accepts }) => accepts);
+    const bytes = [...this.#bytes.values()];
+    const automata = this.use.isExhaustive ? this.#joint(bytes, budget) : buildByteAutomata(bytes, budget);
+    this.#rangesOfBytes = this.#pushAutomata('bytes', automata, bytes.length, ({ accepts }) => accepts);
     const templates = [...this.#templates.values()].map(({ id, pattern }) => ({ id, segments: pattern.segments }));
     this.#rangesOfTemplate = this.#pushAutomata('template', buildTemplates(templates), templates.length, ({ states }) =>
       states.map(({ accepts }) => accepts),
     );
-    return { source: this.source, isList: LIST_SLOTS.has(this.source.kind), dimensions: this.#dimensions };
+    const { isExhaustive, source } = this.use;
+    return { source, isList: LIST_SLOTS.has(source.kind), keepsMisses: isExhaustive, dimensions: this.#dimensions };
+  }
+
+  /** Each value is held against all patterns at once, so they cannot be spread over several automata. */
+  #joint(bytes: readonly { id: number; pattern: BytePattern }[], budget: CompileBudget): readonly ByteAutomaton[] {
+    const automaton = buildJointAutomaton(bytes, budget);
+    if (automaton !== null) return [automaton];
+    throw new PosternError(
+      'policy_too_large',
+      `Cannot compile the patterns that every value of "${slotKey(this.use)}" is to match: they need too many states`,
+      'Use fewer or simpler patterns',
+    );
   }
 
   /** What a group of patterns means; alternatives on one dimension are joined. */
@@ -123,7 +155,22 @@ export class SlotPatterns {
     return [...ranges].map(([dimension, found]) => ({ dimension, ranges: mergeRanges(found) }));
   }
 
+  /** Classes of the values that match none of the patterns. */
+  outside(patterns: readonly Pattern[]): readonly Alternative[] {
+    const [inside] = this.alternatives(patterns);
+    const last = (this.#dimensions[0]?.classCount ?? 1) - 1;
+    const ranges: Range[] = [];
+    let next = 0;
+    for (const { low, high } of inside?.ranges ?? []) {
+      if (low > next) ranges.push({ low: next, high: low - 1 });
+      next = high + 1;
+    }
+    if (next <= last) ranges.push({ low: next, high: last });
+    return ranges.length === 0 ? [] : [{ dimension: 0, ranges }];
+  }
+
   #meaning(pattern: Pattern): readonly Alternative[] {
+    if (this.use.isExhaustive) return this.#rangesOfBytes[this.#bytes.get(keyOf(pattern))?.id ?? -1] ?? [];
     switch (pattern.form) {
       case 'present':
         return [this.#one('presence', { low: 1, high: 2 })];
@@ -139,8 +186,8 @@ export class SlotPatterns {
         return [this.#one('prefix', coveredBy(pattern.text, this.#sortedPrefixes))];
       case 'suffix':
         return [this.#one('suffix', coveredBy(reversed(pattern.text), this.#sortedSuffixes))];
-      case 'glob':
-        return this.#rangesOfGlob[this.#globs.get(pattern.steps.join(' '))?.id ?? -1] ?? [];
+      case 'bytes':
+        return this.#rangesOfBytes[this.#bytes.get(pattern.key)?.id ?? -1] ?? [];
       case 'template':
         return this.#rangesOfTemplate[this.#templates.get(pattern.segments.join('/'))?.id ?? -1] ?? [];
     }
@@ -163,8 +210,8 @@ export class SlotPatterns {
   }
 
   /** Gives each set of matching patterns a class, and each pattern the classes that hold it. */
-  #pushAutomata<A extends GlobAutomaton | TemplateAutomaton>(
-    kind: 'glob' | 'template',
+  #pushAutomata<A extends ByteAutomaton | TemplateAutomaton>(
+    kind: 'bytes' | 'template',
     automata: readonly A[],
     patternCount: number,
     acceptsOf: (automaton: A) => readonly (readonly number[])[],
@@ -197,9 +244,35 @@ export class SlotPatterns {
 }
 
 /** One key for each attribute. */
-export function slotKey(source: SlotSource): string {
-  if (source.kind === 'header') return `header ${source.name}`;
-  return source.kind === 'claim' ? `claim ${JSON.stringify(source.path)}` : source.kind;
+export function slotKey({ isExhaustive, source }: SlotUse): string {
+  return isExhaustive ? `each ${sourceKey(source)}` : sourceKey(source);
+}
+
+function sourceKey(source: SlotSource): string {
+  switch (source.kind) {
+    case 'header':
+    case 'tag':
+    case 'provider':
+      return `${source.kind} ${source.name}`;
+    case 'claim':
+      return `claim ${JSON.stringify(source.path)}`;
+    default:
+      return source.kind;
+  }
+}
+
+function keyOf(pattern: Pattern): string {
+  switch (pattern.form) {
+    case 'bytes':
+      return pattern.key;
+    case 'template':
+      return `template ${pattern.segments.join('/')}`;
+    case 'present':
+    case 'filled':
+      return pattern.form;
+    default:
+      return `${pattern.form} ${pattern.text}`;
+  }
 }
 
 /** Sorted, overlapping and adjacent ranges joined. */
@@ -248,4 +321,5 @@ const LIST_SLOTS: ReadonlySet<SlotSource['kind']> = new Set([
   'claim',
   'anyNamespace',
   'anyAccount',
+  'tag',
 ]);

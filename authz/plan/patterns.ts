@@ -5,8 +5,13 @@
  */
 import type { CidrBlock } from '#base/cidr.ts';
 
-/** One step of a glob: a byte, or any run of bytes (`run`: possibly empty, `some`: not empty). 0xff is in no run. */
-export type GlobStep = number | 'run' | 'some';
+import { literalBytes, oneByte, runOfBytes } from './regex/byte-pattern.ts';
+import type { BytePattern } from './regex/byte-pattern.ts';
+import { parseRegex } from './regex/parse.ts';
+import { isWildcardByte } from './templates.ts';
+
+/** Part of a glob: text as it stands, or any run of bytes (`RUN`: possibly empty, `SOME`: not empty). 0xff is in no run. */
+type GlobPart = string | typeof RUN | typeof SOME;
 
 export type Pattern =
   | { readonly form: 'exact'; readonly text: string }
@@ -16,7 +21,8 @@ export type Pattern =
   | { readonly form: 'present' }
   /** It is there and not empty. */
   | { readonly form: 'filled' }
-  | { readonly form: 'glob'; readonly steps: readonly GlobStep[] }
+  /** Whatever needs an automaton; equal keys are equal patterns. */
+  | { readonly form: 'bytes'; readonly key: string; readonly pattern: BytePattern }
   /** Segments of a path: a literal, `{*}` or `{**}`. */
   | { readonly form: 'template'; readonly segments: readonly string[] };
 
@@ -50,7 +56,7 @@ export function namespacePattern(value: string): Pattern {
   if (!value.slice(1, -1).includes('*') && !(value.length > 1 && value.startsWith('*') && value.endsWith('*'))) {
     return stringPattern(value, 'present');
   }
-  return { form: 'glob', steps: globSteps(value) };
+  return glob(value.split('*').flatMap((literal, index) => (index > 0 ? [RUN, toBinary(literal)] : [toBinary(literal)])));
 }
 
 /** `iss/sub`, told apart at the last slash; the slot holds issuer, 0xff, subject. */
@@ -58,18 +64,35 @@ export function requestPrincipalPattern(value: string): Pattern {
   const slash = value.lastIndexOf('/');
   const issuer = slash < 0 ? value : value.slice(0, slash);
   const subject = slash < 0 ? '' : value.slice(slash + 1);
-  if (value === '*') return { form: 'glob', steps: ['some', SEPARATOR, 'some'] };
+  if (value === '*') return glob([SOME, SEPARATOR, SOME]);
   if (value.startsWith('*')) {
-    if (slash < 0) return { form: 'glob', steps: ['some', SEPARATOR, 'run', ...bytesOf(value.slice(1))] };
-    if (issuer === '*') return { form: 'glob', steps: ['some', SEPARATOR, ...bytesOf(subject)] };
-    return { form: 'suffix', text: `${toBinary(issuer.slice(1))}${SEPARATOR_TEXT}${toBinary(subject)}` };
+    if (slash < 0) return glob([SOME, SEPARATOR, RUN, toBinary(value.slice(1))]);
+    if (issuer === '*') return glob([SOME, SEPARATOR, toBinary(subject)]);
+    return { form: 'suffix', text: `${toBinary(issuer.slice(1))}${SEPARATOR}${toBinary(subject)}` };
   }
   if (value.endsWith('*')) {
-    if (slash < 0) return { form: 'glob', steps: [...bytesOf(value.slice(0, -1)), 'run', SEPARATOR, 'some'] };
-    if (subject === '*') return { form: 'glob', steps: [...bytesOf(issuer), SEPARATOR, 'some'] };
-    return { form: 'prefix', text: `${toBinary(issuer)}${SEPARATOR_TEXT}${toBinary(subject.slice(0, -1))}` };
+    if (slash < 0) return glob([toBinary(value.slice(0, -1)), RUN, SEPARATOR, SOME]);
+    if (subject === '*') return glob([toBinary(issuer), SEPARATOR, SOME]);
+    return { form: 'prefix', text: `${toBinary(issuer)}${SEPARATOR}${toBinary(subject.slice(0, -1))}` };
   }
-  return { form: 'exact', text: `${toBinary(issuer)}${SEPARATOR_TEXT}${toBinary(subject)}` };
+  return { form: 'exact', text: `${toBinary(issuer)}${SEPARATOR}${toBinary(subject)}` };
+}
+
+/** RE2 syntax over the whole value. */
+export function regexPattern(text: string): Pattern {
+  return { form: 'bytes', key: `regex ${text}`, pattern: parseRegex(text) };
+}
+
+/** Ports of two bytes from `low` to `high`. */
+export function portRangePatterns(low: number, high: number): readonly Pattern[] {
+  const patterns: Pattern[] = [];
+  for (let port = low; port <= high;) {
+    const isWholeBlock = (port & 0xff) === 0 && port + 0xff <= high;
+    if (isWholeBlock) patterns.push({ form: 'prefix', text: String.fromCharCode(port >> 8) });
+    else patterns.push({ form: 'exact', text: String.fromCharCode(port >> 8, port & 0xff) });
+    port += isWholeBlock ? 0x100 : 1;
+  }
+  return patterns;
 }
 
 /** Two bytes, big-endian. */
@@ -98,19 +121,51 @@ export function cidrPatterns(block: CidrBlock): readonly Pattern[] {
   return patterns;
 }
 
-function globSteps(value: string): GlobStep[] {
-  const steps: GlobStep[] = [];
-  for (const [index, literal] of value.split('*').entries()) {
-    if (index > 0) steps.push('run');
-    steps.push(...bytesOf(literal));
+function glob(parts: readonly GlobPart[]): Pattern {
+  const of = parts.map((part) => (typeof part === 'string' ? literalBytes(part) : runOfBytes(part === SOME ? 1 : 0)));
+  const key = parts.map((part) => (typeof part === 'string' ? part : `\0${part.description}\0`)).join('');
+  return { form: 'bytes', key: `glob ${key}`, pattern: { kind: 'sequence', of } };
+}
+
+/** A pattern of any form as one over bytes, for automata that hold all of an attribute's patterns. */
+export function asBytePattern(pattern: Pattern): BytePattern {
+  switch (pattern.form) {
+    case 'exact':
+      return literalBytes(pattern.text);
+    case 'prefix':
+      return { kind: 'sequence', of: [literalBytes(pattern.text), anyBytes(0)] };
+    case 'suffix':
+      return { kind: 'sequence', of: [anyBytes(0), literalBytes(pattern.text)] };
+    case 'present':
+      return anyBytes(0);
+    case 'filled':
+      return anyBytes(1);
+    case 'bytes':
+      return pattern.pattern;
+    case 'template':
+      return templateBytes(pattern.segments);
   }
-  return steps;
 }
 
-function bytesOf(text: string): readonly number[] {
-  return [...Buffer.from(text, 'utf8')];
+function anyBytes(least: 0 | 1): BytePattern {
+  return { kind: 'repeat', of: { kind: 'bytes', ranges: [{ low: 0, high: 0xff }] }, least, most: null };
 }
 
+function templateBytes(segments: readonly string[]): BytePattern {
+  const valid: BytePattern = {
+    kind: 'bytes',
+    ranges: Array.from({ length: 256 }, (_, byte) => byte)
+      .filter(isWildcardByte)
+      .map((byte) => ({ low: byte, high: byte })),
+  };
+  const slash = oneByte(0x2f);
+  const rest: BytePattern = { kind: 'repeat', of: { kind: 'choice', of: [valid, slash] }, least: 0, most: null };
+  const one: BytePattern = { kind: 'repeat', of: valid, least: 1, most: null };
+  const of = segments.flatMap((segment) => [slash, segment === '{*}' ? one : segment === '{**}' ? rest : literalBytes(segment)]);
+  return { kind: 'sequence', of };
+}
+
+const RUN = Symbol('run');
+const SOME = Symbol('some');
 /** Between issuer and subject; no byte of UTF-8. */
-export const SEPARATOR = 0xff;
-const SEPARATOR_TEXT = '\xff';
+const SEPARATOR = '\xff';

@@ -1,4 +1,4 @@
-/** The code that runs a value through the automata: path templates segment by segment, globs byte by byte. */
+/** The code that runs a value through the automata: path templates segment by segment, automata byte by byte. */
 import type { FunctionSource } from './body-encoder.ts';
 import { hashByte } from './hash-step.ts';
 import {
@@ -26,7 +26,7 @@ import {
   bump,
 } from './instructions.ts';
 import type { Instruction } from './instructions.ts';
-import { GLOB, HASH_SEED, MOVE, MOVE_HASH, TEMPLATE, TEMPLATE_STATE, WILDCARD_TABLE } from './memory-map.ts';
+import { BYTES, HASH_SEED, MOVE, MOVE_HASH, TEMPLATE, TEMPLATE_STATE, WILDCARD_TABLE } from './memory-map.ts';
 
 /** Walks the segments of a path through a template automaton. */
 export function classifyTemplate(scratch: number): FunctionSource {
@@ -96,19 +96,19 @@ export function classifyTemplate(scratch: number): FunctionSource {
   };
 }
 
-/** Runs a value through a glob automaton. */
-export function classifyGlob(scratch: number): FunctionSource {
+/** Runs a value through a byte automaton. */
+export function classifyBytes(scratch: number): FunctionSource {
   return {
-    name: 'classifyGlob',
+    name: 'classifyBytes',
     isExported: false,
-    parameters: ['glob', 'length'],
+    parameters: ['automaton', 'length'],
     hasResult: false,
     locals: ['state', 'at', 'end', 'next', 'byteClasses', 'classCount'],
     body: [
-      set('state', load('glob', GLOB.start)),
-      set('next', load('glob', GLOB.next)),
-      set('byteClasses', load('glob', GLOB.byteClasses)),
-      set('classCount', load('glob', GLOB.classCount)),
+      set('state', load('automaton', BYTES.start)),
+      set('next', load('automaton', BYTES.next)),
+      set('byteClasses', load('automaton', BYTES.byteClasses)),
+      set('classCount', load('automaton', BYTES.classCount)),
       set('at', scratch),
       set('end', add('at', 'length')),
       block(
@@ -122,7 +122,7 @@ export function classifyGlob(scratch: number): FunctionSource {
           branch('bytes'),
         ),
       ),
-      call('putClass', load('glob', GLOB.cell), load(word(load('glob', GLOB.classOfState), 'state'))),
+      call('putClass', load('automaton', BYTES.cell), load(word(load('automaton', BYTES.classOfState), 'state'))),
     ],
   };
 }

@@ -6,6 +6,8 @@ import type { Memory } from './memory.ts';
 /** A slot's cells: address of the cell of each dimension, bit 0 set for lists. */
 export interface SlotCells {
   readonly cells: readonly number[];
+  /** The same as descriptors name them: bit 1 is set, too, where misses are kept. */
+  readonly descriptorCells: readonly number[];
   readonly start: number;
   readonly end: number;
   readonly listCells: readonly number[];
@@ -15,12 +17,13 @@ export class Cells {
   readonly #slots: SlotCells[] = [];
 
   constructor(slots: readonly PlannedSlot[], memory: Memory) {
-    for (const { dimensions, isList } of slots) {
+    for (const { dimensions, isList, keepsMisses } of slots) {
       const start = memory.reserve(0, 4);
       const addresses = dimensions.map(() => memory.reserve(isList ? 4 * (1 + LIST_CAPACITY) : 4, 4));
       const end = memory.reserve(0, 4);
       this.#slots.push({
         cells: addresses.map((address) => (isList ? address | 1 : address)),
+        descriptorCells: addresses.map((address) => (isList ? address | (keepsMisses ? 3 : 1) : address)),
         start: start >> 2,
         end: end >> 2,
         listCells: isList ? addresses.map((address) => address >> 2) : [],

@@ -2,7 +2,7 @@
  * The code that turns a value in the scratch area into classes. INVARIANT: every loop is bounded by the bytes of the value or by
  * the free entries of a half-full table; nothing recurses.
  */
-import { classifyGlob, classifyTemplate } from './automata.ts';
+import { classifyBytes, classifyTemplate } from './automata.ts';
 import type { FunctionSource } from './body-encoder.ts';
 import { hashByte } from './hash-step.ts';
 import {
@@ -23,6 +23,7 @@ import {
   load,
   loadByte,
   loop,
+  or,
   set,
   shiftRight,
   store,
@@ -35,7 +36,7 @@ import {
   bit,
 } from './instructions.ts';
 import type { Instruction } from './instructions.ts';
-import { GLOB, HASH_FOLD, HASH_SEED, LIST_CAPACITY, OVERFLOW, SLOT, TEMPLATE, TEXT } from './memory-map.ts';
+import { BYTES, HASH_FOLD, HASH_SEED, LIST_CAPACITY, OVERFLOW, SLOT, TEMPLATE, TEXT } from './memory-map.ts';
 
 export function classifierFunctions(scratch: number): readonly FunctionSource[] {
   return [
@@ -43,7 +44,7 @@ export function classifierFunctions(scratch: number): readonly FunctionSource[] 
     findText,
     putClass,
     classifyTemplate(scratch),
-    classifyGlob(scratch),
+    classifyBytes(scratch),
     classifyForward(scratch),
     classifyBackward(scratch),
     classify,
@@ -110,7 +111,7 @@ const findText: FunctionSource = {
   ],
 };
 
-/** Puts a class into a cell: replaces it, or adds it to a list that does not have it yet. */
+/** Puts a class into a cell: replaces it, or adds it to a list that does not have it yet; class 0 only where misses are kept. */
 const putClass: FunctionSource = {
   name: 'putClass',
   isExported: false,
@@ -119,8 +120,8 @@ const putClass: FunctionSource = {
   locals: ['count', 'index'],
   body: [
     when(isZero(and('cell', 1)), [store('cell', 'class'), leave]),
-    when(isZero('class'), [leave]),
-    set('cell', subtract('cell', 1)),
+    when(isZero(or('class', and('cell', 2))), [leave]),
+    set('cell', and('cell', -4)),
     set('count', load('cell')),
     block(
       'absent',
@@ -240,7 +241,13 @@ const classify: FunctionSource = {
     when(load('slot', SLOT.presenceCell), [call('putClass', load('slot', SLOT.presenceCell), add(differ('length', 0), 1))]),
     call('classifyForward', 'slot', 'length'),
     when(load('slot', SLOT.suffixTable), [call('classifyBackward', 'slot', 'length')]),
-    ...forEach('globs', load('slot', SLOT.globs), load('slot', SLOT.globCount), GLOB.bytes, call('classifyGlob', 'at', 'length')),
+    ...forEach(
+      'automata',
+      load('slot', SLOT.automata),
+      load('slot', SLOT.automatonCount),
+      BYTES.bytes,
+      call('classifyBytes', 'at', 'length'),
+    ),
     ...forEach(
       'templates',
       load('slot', SLOT.templates),

@@ -5,6 +5,7 @@
  */
 import { classifierFunctions } from './classifier.ts';
 import type { FunctionSource } from './body-encoder.ts';
+import type { Image } from './image.ts';
 import {
   add,
   and,
@@ -15,7 +16,6 @@ import {
   branch,
   branchIf,
   call,
-  differ,
   equal,
   giveBack,
   isZero,
@@ -23,7 +23,6 @@ import {
   loop,
   multiply,
   set,
-  shiftLeft,
   shiftRight,
   subtract,
   unreachable,
@@ -33,22 +32,22 @@ import {
   bit,
 } from './instructions.ts';
 import type { Instruction, Operand } from './instructions.ts';
-import { ALTERNATIVE, CHECK, CLAUSE, EFFECT, ENTRY, INDEX, LIST_PAIR, NO_ANSWER, OVERFLOW, PROGRAM } from './memory-map.ts';
+import { LIST_LOCALS, forEachList } from './list-walk.ts';
+import { ALTERNATIVE, CHECK, CLAUSE, EFFECT, ERROR, NO_ANSWER, OVERFLOW, STAGE } from './memory-map.ts';
+import { reportFunctions } from './report.ts';
 
-export interface EvaluatorAddresses {
-  readonly scratch: number;
-  readonly httpProgram: number;
-  readonly tcpProgram: number;
-}
+/** What of an image the code must know. */
+export type EvaluatorAddresses = Pick<Image<unknown>, 'scratchStart' | 'http' | 'tcp' | 'reportStart'>;
 
-export function evaluatorFunctions(at: EvaluatorAddresses): readonly FunctionSource[] {
+export function evaluatorFunctions(at: EvaluatorAddresses, hasReports: boolean): readonly FunctionSource[] {
   return [
-    ...classifierFunctions(at.scratch),
+    ...classifierFunctions(at.scratchStart),
     holds,
     scanList,
     scanIndex,
-    decide('decide', at.httpProgram),
-    decide('decideConnection', at.tcpProgram),
+    decide('decide', at.http.firstStage),
+    decide('decideConnection', at.tcp.firstStage),
+    ...(hasReports ? reportFunctions(at.reportStart) : []),
   ];
 }
 
@@ -139,72 +138,36 @@ const scanList: FunctionSource = {
   ],
 };
 
-/** The smallest answer of an index. */
+/** The smallest answer of an index. Exported for requests with several tokens, whose stages are taken one by one. */
 const scanIndex: FunctionSource = {
   name: 'scanIndex',
-  isExported: false,
+  isExported: true,
   parameters: ['index'],
   hasResult: true,
-  locals: ['best', 'at', 'end', 'cell', 'lists', 'list', 'listEnd'],
-  body: [
-    set('best', NO_ANSWER),
-    set('list', load('index', INDEX.always)),
-    when('list', [set('best', call('scanList', 'list', 'best'))]),
-    set('at', add('index', INDEX.entries)),
-    set('end', add('at', multiply(load('index', INDEX.count), ENTRY.bytes))),
-    block(
-      'over',
-      loop(
-        'entries',
-        branchIf('over', atLeast('at', 'end')),
-        set('cell', load('at', ENTRY.cell)),
-        set('lists', load('at', ENTRY.lists)),
-        when(
-          and('cell', 1),
-          [
-            set('cell', subtract('cell', 1)),
-            set('listEnd', word('cell', load('cell'))),
-            block(
-              'listed',
-              loop(
-                'values',
-                branchIf('listed', atLeast('cell', 'listEnd')),
-                bump('cell', 4),
-                set('list', load(add('lists', shiftLeft(load('cell'), LIST_PAIR.shift)))),
-                when('list', [set('best', call('scanList', 'list', 'best'))]),
-                branch('values'),
-              ),
-            ),
-          ],
-          [
-            set('list', load(add('lists', shiftLeft(load('cell'), LIST_PAIR.shift)))),
-            when('list', [set('best', call('scanList', 'list', 'best'))]),
-          ],
-        ),
-        bump('at', ENTRY.bytes),
-        branch('entries'),
-      ),
-    ),
-    giveBack('best'),
-  ],
+  locals: ['best', ...LIST_LOCALS],
+  body: [set('best', NO_ANSWER), ...forEachList(set('best', call('scanList', 'list', 'best'))), giveBack('best')],
 };
 
-/** DENY first; without any ALLOW policy the rest is allowed; else some ALLOW rule must match. */
-function decide(name: string, program: number): FunctionSource {
+/** Stage by stage until one ends. INVARIANT: stages lead onwards only, and the last one always ends. */
+function decide(name: string, firstStage: number): FunctionSource {
   return {
     name,
     isExported: true,
     parameters: [],
     hasResult: true,
-    locals: ['answer'],
+    locals: ['stage', 'answer', 'effect'],
     body: [
-      when(load(OVERFLOW), [giveBack(EFFECT.error)]),
-      set('answer', call('scanIndex', load(program, PROGRAM.deny))),
-      when(differ('answer', NO_ANSWER), [giveBack('answer')]),
-      when(isZero(load(program, PROGRAM.hasAllow)), [giveBack(EFFECT.allow)]),
-      set('answer', call('scanIndex', load(program, PROGRAM.allow))),
-      when(differ('answer', NO_ANSWER), [giveBack('answer')]),
-      giveBack(EFFECT.deny),
+      when(load(OVERFLOW), [giveBack(ERROR)]),
+      set('stage', firstStage),
+      loop(
+        'stages',
+        set('answer', call('scanIndex', load('stage', STAGE.index))),
+        when(equal('answer', NO_ANSWER), [set('answer', load('stage', STAGE.otherwise))]),
+        set('effect', and('answer', 3)),
+        when(isZero('effect'), [bump('stage', STAGE.bytes), branch('stages')]),
+        when(equal('effect', EFFECT.jump), [set('stage', load('stage', STAGE.jump)), branch('stages')]),
+      ),
+      giveBack('answer'),
     ],
   };
 }

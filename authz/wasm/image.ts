@@ -6,6 +6,7 @@ import { Cells } from './cells.ts';
 import { SCRATCH_BYTES, WILDCARD_TABLE } from './memory-map.ts';
 import { Memory } from './memory.ts';
 import { ProgramWriter } from './program-writer.ts';
+import type { WrittenProgram } from './program-writer.ts';
 import { writeSlot } from './slot-writer.ts';
 
 /** What a shell adds to the image: it writes its own tables before the memory is done. */
@@ -20,8 +21,10 @@ export interface Image<T> {
   readonly cellsEnd: number;
   readonly scratchStart: number;
   readonly memoryPages: number;
-  readonly httpProgram: number;
-  readonly tcpProgram: number;
+  readonly http: WrittenProgram;
+  readonly tcp: WrittenProgram;
+  /** Words of the reports, in bytes. */
+  readonly reportStart: number;
   readonly shell: T;
 }
 
@@ -33,12 +36,13 @@ export function buildImage<T>(plan: Plan, writeShell: ShellTables<T>): Image<T> 
   const cellsEnd = memory.reserve(0, 4);
   const slots = plan.slots.map((slot, index) => writeSlot(memory, slot, cells.ofSlot(index)));
   const writer = new ProgramWriter(memory, cells);
-  const httpProgram = writer.write(plan.programs.http, plan.slots);
-  const tcpProgram = writer.write(plan.programs.tcp, plan.slots);
+  const http = writer.write(plan.programs.http, plan.slots);
+  const tcp = writer.write(plan.programs.tcp, plan.slots);
+  const reportStart = memory.reserve(4 * plan.reportCount, 4);
   const shell = writeShell(memory, slots);
   const bytes = memory.done();
   const memoryPages = Math.ceil((bytes.length + SCRATCH_BYTES + 8) / PAGE_BYTES);
-  return { bytes, slots, cellsStart, cellsEnd, scratchStart: bytes.length, memoryPages, httpProgram, tcpProgram, shell };
+  return { bytes, slots, cellsStart, cellsEnd, scratchStart: bytes.length, memoryPages, http, tcp, reportStart, shell };
 }
 
 const PAGE_BYTES = 65_536;

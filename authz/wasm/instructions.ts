@@ -11,7 +11,13 @@ export type Instruction =
   /** An operation on the whole memory, or on ranges of it. */
   | { readonly kind: 'memory'; readonly code: readonly number[]; readonly operands: readonly Instruction[] }
   | { readonly kind: 'drop'; readonly value: Instruction }
-  | { readonly kind: 'store'; readonly code: number; readonly address: Instruction; readonly offset: number; readonly value: Instruction }
+  | {
+      readonly kind: 'store';
+      readonly code: number;
+      readonly address: Instruction;
+      readonly offset: number;
+      readonly value: Instruction;
+    }
   | { readonly kind: 'block'; readonly isLoop: boolean; readonly label: string; readonly body: readonly Instruction[] }
   | {
       readonly kind: 'if';

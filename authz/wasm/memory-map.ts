@@ -27,7 +27,7 @@ export const HASH_FOLD = 15;
  */
 export const TEXT = { hash: 0, length: 4, classNumber: 8, text: 12 } as const;
 
-/** Descriptor of a slot. A cell's address has bit 0 set when it is a list. */
+/** Descriptor of a slot. A cell's address has bit 0 set when it is a list, and bit 1, too, when the list keeps class 0. */
 export const SLOT = {
   presenceCell: 0,
   exactTable: 4,
@@ -47,15 +47,15 @@ export const SLOT = {
   suffixCell: 52,
   suffixLongest: 56,
   suffixLengths: 60,
-  globs: 64,
-  globCount: 68,
+  automata: 64,
+  automatonCount: 68,
   templates: 72,
   templateCount: 76,
   bytes: 80,
 } as const;
 
-/** Descriptor of a glob automaton. */
-export const GLOB = { cell: 0, start: 4, byteClasses: 8, classCount: 12, next: 16, classOfState: 20, bytes: 24 } as const;
+/** Descriptor of a byte automaton. */
+export const BYTES = { cell: 0, start: 4, byteClasses: 8, classCount: 12, next: 16, classOfState: 20, bytes: 24 } as const;
 
 /** Descriptor of a template automaton; states and transitions below. */
 export const TEMPLATE = { cell: 0, start: 4, moves: 8, moveMask: 12, states: 16, bytes: 20 } as const;
@@ -65,14 +65,15 @@ export const MOVE = { hash: 0, state: 4, length: 8, next: 12, text: 16 } as cons
 /** Where probing starts: (state * FACTOR) ^ hash, folded. */
 export const MOVE_HASH = { factor: 0x9e3779b1 | 0, fold: HASH_FOLD } as const;
 
-/** A program: address of the index of DENY, of that of ALLOW, and whether there is any ALLOW policy. */
-export const PROGRAM = { deny: 0, allow: 4, hasAllow: 8, bytes: 12 } as const;
+/** A stage: address of its index, what it answers when nothing matches, address of the stage that an answer may lead to. */
+export const STAGE = { index: 0, otherwise: 4, jump: 8, bytes: 12 } as const;
 /** An index: clauses that are always looked at, then `count` entries. */
 export const INDEX = { always: 0, count: 4, entries: 8 } as const;
-/** For each class of the cell, the address of a list of clauses. */
-export const ENTRY = { cell: 0, lists: 4, bytes: 8 } as const;
-/** Lists of DENY and ALLOW stand side by side, a pair for each class, so that both are one cache line away. */
-export const LIST_PAIR = { deny: 0, allow: 4, shift: 3 } as const;
+/**
+ * For each class of the cell, `stride` bytes apart, the address of a list of clauses. All stages that read a cell share one table,
+ * so that the lists of a class are one cache line away from each other.
+ */
+export const ENTRY = { cell: 0, lists: 4, stride: 8, bytes: 12 } as const;
 /** A clause: its answer, the address after its checks, and the checks. A list is clauses in order of their answers, ended by 0. */
 export const CLAUSE = { answer: 0, end: 4, checks: 8 } as const;
 /** A check: twice the number of its alternatives, plus 1 when it is negated; then the alternatives. */
@@ -83,7 +84,11 @@ export const CHECK = { header: 0, alternatives: 4 } as const;
  */
 export const ALTERNATIVE = { cell: 0, low: 4, span: 8, bytes: 12 } as const;
 
-/** What `decide` gives back: (rule + 1) * 4 + effect; rule 0 for none. */
-export const EFFECT = { allow: 1, deny: 2, error: 3 } as const;
-/** No clause matched; larger than every answer. */
+/**
+ * What `decide` gives back: number of the outcome * 4 + effect. Only `allow` and `deny` end a decision; `next` goes to the next
+ * stage, `jump` to the one that the stage names. `ERROR` names no outcome.
+ */
+export const EFFECT = { next: 0, allow: 1, deny: 2, jump: 3 } as const;
+export const ERROR = 3;
+/** Nothing matched; larger than every answer. */
 export const NO_ANSWER = -1;

@@ -13,12 +13,19 @@ export interface BuiltModule {
 
 export function buildModule(plan: Plan): BuiltModule {
   const image = buildImage(plan, () => null);
-  const functions = evaluatorFunctions({
-    scratch: image.scratchStart,
-    httpProgram: image.httpProgram,
-    tcpProgram: image.tcpProgram,
-  });
+  const functions = evaluatorFunctions(image, plan.reportCount > 0);
   // The copy frees the encoder's larger buffer.
   const wasm = encodeModule({ functions, memoryPages: image.memoryPages, image: image.bytes }).slice();
-  return { wasm, layout: { slots: image.slots, scratchStart: image.scratchStart, scratchBytes: SCRATCH_BYTES } };
+  const { http, reportStart, scratchStart, slots, tcp } = image;
+  return {
+    wasm,
+    layout: {
+      slots,
+      http: http.program,
+      tcp: tcp.program,
+      reportStart: reportStart >> 2,
+      scratchStart,
+      scratchBytes: SCRATCH_BYTES,
+    },
+  };
 }

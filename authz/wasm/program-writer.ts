@@ -1,9 +1,24 @@
 /** Writes the lists and checks that a decision walks. What stands where: authz/wasm/memory-map.ts. */
 import type { PlannedSlot, Range } from '../plan/dimensions.ts';
-import type { ActionIndex, Check, PlannedClause, ProgramPlan } from '../plan/plan.ts';
+import type { Check, ClauseIndex, PlannedClause } from '../plan/clause-index.ts';
+import type { CompiledProgram } from '../plan/compiled.ts';
+import type { ProgramPlan } from '../plan/plan.ts';
 import type { Cells } from './cells.ts';
-import { ALTERNATIVE, CLAUSE, EFFECT, ENTRY, INDEX, LIST_PAIR, PROGRAM } from './memory-map.ts';
+import { ALTERNATIVE, CLAUSE, ENTRY, INDEX, STAGE } from './memory-map.ts';
 import type { Memory } from './memory.ts';
+
+export interface WrittenProgram {
+  /** Address of the first stage. */
+  readonly firstStage: number;
+  readonly program: CompiledProgram;
+}
+
+/** Lists by class: a row of `stride` bytes for each, with a column for each stage. */
+interface ListTable {
+  readonly at: number;
+  readonly stride: number;
+  readonly stages: readonly number[];
+}
 
 export class ProgramWriter {
   readonly #memory: Memory;
@@ -17,42 +32,65 @@ export class ProgramWriter {
     this.#cells = cells;
   }
 
-  write(program: ProgramPlan, slots: readonly PlannedSlot[]): number {
-    const tables = new Map<number, number>();
-    const deny = this.#index(program.deny, slots, EFFECT.deny, LIST_PAIR.deny, tables);
-    const allow = this.#index(program.allow, slots, EFFECT.allow, LIST_PAIR.allow, tables);
-    const at = this.#memory.reserve(PROGRAM.bytes, 4);
-    this.#memory.setWord(at + PROGRAM.deny, deny);
-    this.#memory.setWord(at + PROGRAM.allow, allow);
-    this.#memory.setWord(at + PROGRAM.hasAllow, program.hasAllow ? 1 : 0);
-    return at;
+  /** @returns the stages, one after the other, and the index of what is reported */
+  write({ reports, stages }: ProgramPlan, slots: readonly PlannedSlot[]): WrittenProgram {
+    const at = this.#memory.reserve(stages.length * STAGE.bytes, 4);
+    const tables = this.#reserveTables(
+      stages.map(({ index }) => index),
+      slots,
+    );
+    const written = stages.map(({ index, jump, otherwise }, number) => {
+      const stage = at + number * STAGE.bytes;
+      const address = this.#index(index, number, tables);
+      this.#memory.setWord(stage + STAGE.index, address);
+      this.#memory.setWord(stage + STAGE.otherwise, otherwise);
+      this.#memory.setWord(stage + STAGE.jump, at + jump * STAGE.bytes);
+      return { index: address, otherwise, jump };
+    });
+    const reportIndex = reports === null ? 0 : this.#index(reports, 0, this.#reserveTables([reports], slots));
+    return { firstStage: at, program: { stages: written, reports: reportIndex } };
   }
 
-  /** @param tables  by cell, shared by both actions */
-  #index(index: ActionIndex, slots: readonly PlannedSlot[], effect: number, half: number, tables: Map<number, number>): number {
-    const always = index.always.length === 0 ? 0 : this.#list(index.always, effect);
-    const used = new Set<number>();
-    for (const { slot, dimension, classNumber, clauses } of index.lists) {
-      const cell = this.#cells.of(slot, dimension);
-      const classCount = slots[slot]?.dimensions[dimension]?.classCount ?? 0;
-      const table = tables.get(cell) ?? this.#memory.reserve(classCount << LIST_PAIR.shift, 4);
-      tables.set(cell, table);
-      used.add(cell);
-      this.#memory.setWord(table + half + (classNumber << LIST_PAIR.shift), this.#list(clauses, effect));
+  /** A table for each cell that an index reads, with a column for each of the indices that do. */
+  #reserveTables(indices: readonly ClauseIndex[], slots: readonly PlannedSlot[]): ReadonlyMap<number, ListTable> {
+    const columns = new Map<number, { readonly classCount: number; readonly stages: number[] }>();
+    for (const [stage, { lists }] of indices.entries()) {
+      for (const { dimension, slot } of lists) {
+        const cell = this.#cells.of(slot, dimension);
+        const known = columns.get(cell);
+        if (known === undefined) {
+          columns.set(cell, { classCount: slots[slot]?.dimensions[dimension]?.classCount ?? 0, stages: [stage] });
+        } else if (known.stages.at(-1) !== stage) known.stages.push(stage);
+      }
     }
-    const words = [always, used.size];
-    for (const cell of used) words.push(cell, (tables.get(cell) ?? 0) + half);
-    if (words.length * 4 !== INDEX.entries + used.size * ENTRY.bytes)
+    return new Map(
+      [...columns].map(([cell, { classCount, stages }]) => {
+        const stride = 4 * stages.length;
+        return [cell, { at: this.#memory.reserve(stride * classCount, 4), stride, stages }];
+      }),
+    );
+  }
+
+  #index({ always, lists }: ClauseIndex, stage: number, tables: ReadonlyMap<number, ListTable>): number {
+    const entries = new Map<number, { readonly lists: number; readonly stride: number }>();
+    for (const { classNumber, clauses, dimension, slot } of lists) {
+      const cell = this.#cells.of(slot, dimension);
+      const table = tables.get(cell);
+      if (table === undefined) throw new Error('an index reads a cell without a table');
+      const column = table.at + 4 * table.stages.indexOf(stage);
+      entries.set(cell, { lists: column, stride: table.stride });
+      this.#memory.setWord(column + classNumber * table.stride, this.#list(clauses));
+    }
+    const words = [always.length === 0 ? 0 : this.#list(always), entries.size];
+    for (const [cell, entry] of entries) words.push(cell, entry.lists, entry.stride);
+    if (words.length * 4 !== INDEX.entries + entries.size * ENTRY.bytes)
       throw new Error('an index has another shape than the code reads');
     return this.#memory.addWords(words);
   }
 
   /** Clauses one after the other, ended by a 0; equal lists are written once. */
-  #list(clauses: readonly PlannedClause[], effect: number): number {
-    const records = clauses.map(({ rule, checks }) => ({
-      answer: ((rule + 1) << 2) | effect,
-      checks: checks.flatMap((check) => this.#check(check)),
-    }));
+  #list(clauses: readonly PlannedClause[]): number {
+    const records = clauses.map(({ answer, checks }) => ({ answer, checks: checks.flatMap((check) => this.#check(check)) }));
     const key = records.map(({ answer, checks }) => `${answer} ${checks.join(' ')}`).join('\n');
     const known = this.#lists.get(key);
     if (known !== undefined) return known;

@@ -2,18 +2,18 @@
 import type { CompiledSlot } from '../plan/compiled.ts';
 import { reversed } from '../plan/dimensions.ts';
 import type { Dimension, PlannedSlot } from '../plan/dimensions.ts';
-import type { GlobAutomaton } from '../plan/globs.ts';
+import type { ByteAutomaton } from '../plan/byte-automaton.ts';
 import type { TemplateAutomaton } from '../plan/templates.ts';
 import type { SlotCells } from './cells.ts';
-import { GLOB, HASH_FACTOR, HASH_FOLD, HASH_SEED, MOVE, MOVE_HASH, SLOT, TEMPLATE, TEMPLATE_STATE, TEXT } from './memory-map.ts';
+import { BYTES, HASH_FACTOR, HASH_FOLD, HASH_SEED, MOVE, MOVE_HASH, SLOT, TEMPLATE, TEMPLATE_STATE, TEXT } from './memory-map.ts';
 import type { Memory } from './memory.ts';
 
 export function writeSlot(memory: Memory, slot: PlannedSlot, cells: SlotCells): CompiledSlot {
   const descriptor = memory.reserve(SLOT.bytes, 4);
-  const globs: { cell: number; dimension: Dimension & { kind: 'glob' } }[] = [];
+  const automata: { cell: number; dimension: Dimension & { kind: 'bytes' } }[] = [];
   const templates: { cell: number; dimension: Dimension & { kind: 'template' } }[] = [];
   for (const [index, dimension] of slot.dimensions.entries()) {
-    const cell = cells.cells[index] ?? 0;
+    const cell = cells.descriptorCells[index] ?? 0;
     switch (dimension.kind) {
       case 'presence':
         memory.setWord(descriptor + SLOT.presenceCell, cell);
@@ -31,18 +31,18 @@ export function writeSlot(memory: Memory, slot: PlannedSlot, cells: SlotCells): 
         writeTexts(memory, dimension.texts, true, descriptor + SLOT.suffixTable, cell, descriptor + SLOT.suffixLengths);
         memory.setWord(descriptor + SLOT.suffixLongest, longestOf(dimension.texts));
         break;
-      case 'glob':
-        globs.push({ cell, dimension });
+      case 'bytes':
+        automata.push({ cell, dimension });
         break;
       case 'template':
         templates.push({ cell, dimension });
     }
   }
-  const globAt = memory.reserve(globs.length * GLOB.bytes, 4);
-  memory.setWord(descriptor + SLOT.globs, globAt);
-  memory.setWord(descriptor + SLOT.globCount, globs.length);
-  for (const [index, { cell, dimension }] of globs.entries()) {
-    writeGlob(memory, globAt + index * GLOB.bytes, cell, dimension.automaton, dimension.classOfState);
+  const automataAt = memory.reserve(automata.length * BYTES.bytes, 4);
+  memory.setWord(descriptor + SLOT.automata, automataAt);
+  memory.setWord(descriptor + SLOT.automatonCount, automata.length);
+  for (const [index, { cell, dimension }] of automata.entries()) {
+    writeAutomaton(memory, automataAt + index * BYTES.bytes, cell, dimension.automaton, dimension.classOfState);
   }
   const templateAt = memory.reserve(templates.length * TEMPLATE.bytes, 4);
   memory.setWord(descriptor + SLOT.templates, templateAt);
@@ -106,15 +106,21 @@ function enter(memory: Memory, table: number, size: number, hash: number, record
   memory.setWord(table + 4 * (probe & (size - 1)), record);
 }
 
-function writeGlob(memory: Memory, at: number, cell: number, automaton: GlobAutomaton, classOfState: readonly number[]): void {
+function writeAutomaton(
+  memory: Memory,
+  at: number,
+  cell: number,
+  automaton: ByteAutomaton,
+  classOfState: readonly number[],
+): void {
   const byteClasses = memory.reserve(256, 1);
   for (const [byte, byteClass] of automaton.byteClass.entries()) memory.setByte(byteClasses + byte, byteClass);
-  memory.setWord(at + GLOB.cell, cell);
-  memory.setWord(at + GLOB.start, automaton.start);
-  memory.setWord(at + GLOB.byteClasses, byteClasses);
-  memory.setWord(at + GLOB.classCount, automaton.classCount);
-  memory.setWord(at + GLOB.next, memory.addWords(automaton.next));
-  memory.setWord(at + GLOB.classOfState, memory.addWords(classOfState));
+  memory.setWord(at + BYTES.cell, cell);
+  memory.setWord(at + BYTES.start, automaton.start);
+  memory.setWord(at + BYTES.byteClasses, byteClasses);
+  memory.setWord(at + BYTES.classCount, automaton.classCount);
+  memory.setWord(at + BYTES.next, memory.addWords(automaton.next));
+  memory.setWord(at + BYTES.classOfState, memory.addWords(classOfState));
 }
 
 function writeTemplate(

@@ -16,7 +16,7 @@ export const compile: Compile = ({ documents, set: documentSet }, config, nowMs)
     const workload = { namespace, labels, serviceAccount };
     const set = selectPolicies(documentSet, workload, { rootNamespace, trustDomain, trustDomainAliases, nowMs });
     const policy = compileSelected(set, documents.length);
-    selfTest(policy, { samples: samplesFor(policy.rules.length), seed: randomInt(2 ** 31), whenNoneSelects });
+    selfTest(policy, { samples: samplesFor(policy.ruleCount), seed: randomInt(2 ** 31), whenNoneSelects });
     return Promise.resolve({ policy, validUntilMs: set.validUntilMs, faults: [] });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -95,7 +95,8 @@ function enumerate(name: string): readonly CodeRange[] | null {
 
 function rangesOf(text: string): readonly CodeRange[] {
   const ranges: CodeRange[] = [];
-  for (let index = 0; index < text.length; index += 2) ranges.push({ low: text.charCodeAt(index), high: text.charCodeAt(index + 1) });
+  for (let index = 0; index < text.length; index += 2)
+    ranges.push({ low: text.charCodeAt(index), high: text.charCodeAt(index + 1) });
   return ranges;
 }
 

@@ -60,11 +60,7 @@ function split(from: readonly number[], to: readonly number[], into: (readonly B
   const isFull = (bytes: readonly number[], filler: number): boolean =>
     bytes.slice(differing + 1).every((byte) => byte === filler);
   const head = from.slice(0, differing);
-  const filled = (byte: number, filler: number): number[] => [
-    ...head,
-    byte,
-    ...from.slice(differing + 1).map(() => filler),
-  ];
+  const filled = (byte: number, filler: number): number[] => [...head, byte, ...from.slice(differing + 1).map(() => filler)];
   const first = from[differing] ?? 0;
   const last = to[differing] ?? 0;
   const isFirstFull = isFull(from, 0x80);

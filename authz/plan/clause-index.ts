@@ -1,0 +1,114 @@
+/**
+ * Clauses -> an index. Every clause is filed under one of its groups, the one whose lists are shortest, for each class that the
+ * group accepts; what is left of it is checked when the list is walked. Time to decide then depends on the longest list that a
+ * request can meet, which is known here and bounds the module's loops.
+ */
+import type { Alternative, Range } from './dimensions.ts';
+
+/** A group as classes: any alternative holds, or none where it is negated. */
+export interface Check {
+  readonly slot: number;
+  readonly alternatives: readonly Alternative[];
+  readonly isNegated: boolean;
+}
+
+export interface PlannedClause {
+  readonly answer: number;
+  /** What remains to be checked of a clause that was found in a list. */
+  readonly checks: readonly Check[];
+}
+
+/** Clauses that a value of one class leads to, in order of their answers. */
+export interface ClassList {
+  readonly slot: number;
+  readonly dimension: number;
+  readonly classNumber: number;
+  readonly clauses: readonly PlannedClause[];
+}
+
+export interface ClauseIndex {
+  /** Clauses without a group to file them under. */
+  readonly always: readonly PlannedClause[];
+  readonly lists: readonly ClassList[];
+}
+
+export function indexClauses(clauses: readonly PlannedClause[]): ClauseIndex {
+  const ordered = clauses.toSorted((left, right) => left.answer - right.answer);
+  const crowd = new Crowd(ordered);
+  const always: PlannedClause[] = [];
+  const lists = new Map<string, { slot: number; dimension: number; classNumber: number; clauses: PlannedClause[] }>();
+  for (const clause of ordered) {
+    const access = crowd.bestAccess(clause);
+    if (access === null) {
+      always.push(clause);
+      continue;
+    }
+    const rest: PlannedClause = { answer: clause.answer, checks: clause.checks.filter((check) => check !== access) };
+    for (const { dimension, ranges } of access.alternatives) {
+      forEachClass(ranges, (classNumber) => {
+        const key = `${access.slot} ${dimension} ${classNumber}`;
+        const list = lists.get(key);
+        if (list === undefined) lists.set(key, { slot: access.slot, dimension, classNumber, clauses: [rest] });
+        else if (list.clauses.at(-1) !== rest) list.clauses.push(rest);
+      });
+    }
+  }
+  return { always, lists: [...lists.values()] };
+}
+
+/** How many clauses care for each class: the estimate of how long its list would be. */
+class Crowd {
+  readonly #counts = new Map<number, number>();
+
+  constructor(clauses: readonly PlannedClause[]) {
+    for (const { checks } of clauses) {
+      for (const check of checks) {
+        if (!isAccess(check)) continue;
+        this.#forEach(check, (key) => this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1));
+      }
+    }
+  }
+
+  bestAccess(clause: PlannedClause): Check | null {
+    let best: Check | null = null;
+    let bestCost = Infinity;
+    for (const check of clause.checks) {
+      if (!isAccess(check)) continue;
+      let cost = 0;
+      this.#forEach(check, (key) => {
+        cost = Math.max(cost, this.#counts.get(key) ?? 0);
+      });
+      if (cost < bestCost) {
+        best = check;
+        bestCost = cost;
+      }
+    }
+    return best;
+  }
+
+  #forEach(check: Check, visit: (key: number) => void): void {
+    for (const { dimension, ranges } of check.alternatives) {
+      const base = (check.slot * MAX_DIMENSIONS + dimension) * MAX_CLASSES;
+      forEachClass(ranges, (classNumber) => visit(base + classNumber));
+    }
+  }
+}
+
+/** A group that accepts too many classes would fill the index with itself; it is checked, never filed under. */
+function isAccess(check: Check): boolean {
+  return !check.isNegated && widthOf(check) <= MAX_ACCESS_CLASSES;
+}
+
+function widthOf(check: Check): number {
+  let width = 0;
+  for (const { ranges } of check.alternatives) for (const { low, high } of ranges) width += high - low + 1;
+  return width;
+}
+
+function forEachClass(ranges: readonly Range[], visit: (classNumber: number) => void): void {
+  for (const { low, high } of ranges) for (let number = low; number <= high; number++) visit(number);
+}
+
+const MAX_ACCESS_CLASSES = 512;
+const MAX_DIMENSIONS = 4096;
+const MAX_CLASSES = 2 ** 24;

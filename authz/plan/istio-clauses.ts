@@ -1,0 +1,201 @@
+/**
+ * Rules of Istio's AuthorizationPolicy as conjunctions of groups: one for each pair of a source and an operation. An absent attribute
+ * makes a group false and a negated group true, whatever the action (Istio, Envoy). What ALLOW is not is read as DENY is: there
+ * matching more is the safe side.
+ */
+import { parseCidr } from '#base/cidr.ts';
+import { PosternError } from '#base/error.ts';
+import type { Action, Condition, Operation, Policy, Rule, Source } from '../policy/model.ts';
+import { bracketed, claimPath } from '../policy/values.ts';
+import type { WorkloadPolicies } from '../policy/workload-policies.ts';
+
+import { MAX_CLAUSES, tooManyClauses } from './clauses.ts';
+import type { Group, Program } from './clauses.ts';
+import type { SlotSource } from './compiled.ts';
+import {
+  cidrPatterns,
+  hostPattern,
+  namespacePattern,
+  pathPattern,
+  portPattern,
+  requestPrincipalPattern,
+  stringPattern,
+  toBinary,
+} from './patterns.ts';
+import type { Pattern } from './patterns.ts';
+import { expandPrincipal } from './trust-domains.ts';
+
+type NamedGroup = Group | 'unsupported' | null;
+
+export class IstioRuleReader {
+  readonly #set: WorkloadPolicies;
+  readonly #action: Action;
+  readonly #namespace: string;
+  readonly #isTcp: boolean;
+
+  constructor(set: WorkloadPolicies, policy: Policy, program: Program) {
+    this.#set = set;
+    this.#action = policy.action;
+    this.#namespace = policy.namespace ?? set.namespace;
+    this.#isTcp = program === 'tcp';
+  }
+
+  /** None when an ALLOW rule needs what cannot be known here; any other rule then drops the condition and matches more. */
+  conjunctions(rule: Rule): readonly (readonly Group[])[] {
+    const from = rule.from.length === 0 ? [[]] : rule.from.map((source) => this.#source(source));
+    const to = rule.to.length === 0 ? [[]] : rule.to.map((operation) => this.#operation(operation));
+    const when = rule.when.flatMap((condition) => this.#condition(condition));
+    if (from.length * to.length > MAX_CLAUSES) throw tooManyClauses();
+    const isDropped = this.#action === 'ALLOW' && [...from, ...to, when].some((groups) => groups.includes('unsupported'));
+    if (isDropped) return [];
+    const conjunctions: (readonly Group[])[] = [];
+    for (const source of from) {
+      for (const operation of to) conjunctions.push([...source, ...operation, ...when].filter(isGroup));
+    }
+    return conjunctions;
+  }
+
+  #source(source: Source): NamedGroup[] {
+    return [
+      this.#principals(source.principals, false),
+      this.#principals(source.notPrincipals, true),
+      this.#requestPrincipals(source.requestPrincipals, false),
+      this.#requestPrincipals(source.notRequestPrincipals, true),
+      this.#namespaces(source.namespaces, false),
+      this.#namespaces(source.notNamespaces, true),
+      this.#accounts(source.serviceAccounts, false),
+      this.#accounts(source.notServiceAccounts, true),
+      this.#trustDomains(source.trustDomains, false),
+      this.#trustDomains(source.notTrustDomains, true),
+      ips({ kind: 'sourceIp' }, source.ipBlocks, false),
+      ips({ kind: 'sourceIp' }, source.notIpBlocks, true),
+      ips({ kind: 'remoteIp' }, source.remoteIpBlocks, false),
+      ips({ kind: 'remoteIp' }, source.notRemoteIpBlocks, true),
+    ];
+  }
+
+  #operation(operation: Operation): NamedGroup[] {
+    return [
+      this.#http({ kind: 'authority' }, operation.hosts, false, hostPattern),
+      this.#http({ kind: 'authority' }, operation.notHosts, true, hostPattern),
+      group({ kind: 'destinationPort' }, operation.ports, false, portPattern),
+      group({ kind: 'destinationPort' }, operation.notPorts, true, portPattern),
+      this.#http({ kind: 'method' }, operation.methods, false, presentString),
+      this.#http({ kind: 'method' }, operation.notMethods, true, presentString),
+      this.#http({ kind: 'path' }, operation.paths, false, pathPattern),
+      this.#http({ kind: 'path' }, operation.notPaths, true, pathPattern),
+    ];
+  }
+
+  #condition(condition: Condition): NamedGroup[] {
+    return [this.#attribute(condition.key, condition.values, false), this.#attribute(condition.key, condition.notValues, true)];
+  }
+
+  #attribute(key: string, values: readonly string[], isNegated: boolean): NamedGroup {
+    switch (key) {
+      case 'source.ip':
+        return ips({ kind: 'sourceIp' }, values, isNegated);
+      case 'remote.ip':
+        return ips({ kind: 'remoteIp' }, values, isNegated);
+      case 'source.namespace':
+        return this.#namespaces(values, isNegated);
+      case 'source.principal':
+        return this.#principals(values, isNegated);
+      case 'source.serviceAccount':
+        return this.#accounts(values, isNegated);
+      case 'source.trustDomain':
+        return this.#trustDomains(values, isNegated);
+      case 'request.auth.principal':
+        return this.#requestPrincipals(values, isNegated);
+      case 'request.auth.audiences':
+        return this.#http({ kind: 'audiences' }, values, isNegated, filledString);
+      case 'request.auth.presenter':
+        return this.#http({ kind: 'presenter' }, values, isNegated, filledString);
+      case 'destination.ip':
+        return ips({ kind: 'destinationIp' }, values, isNegated);
+      case 'destination.port':
+        return group({ kind: 'destinationPort' }, values, isNegated, portPattern);
+      case 'connection.sni':
+        return group({ kind: 'sni' }, values, isNegated, filledString);
+      default:
+        return this.#bracketed(key, values, isNegated);
+    }
+  }
+
+  #bracketed(key: string, values: readonly string[], isNegated: boolean): NamedGroup {
+    if (values.length === 0) return null;
+    const header = bracketed(key, 'request.headers')?.toLowerCase();
+    if (header === ':method') return this.#http({ kind: 'method' }, values, isNegated, presentString);
+    if (header === ':authority' || header === 'host') return this.#http({ kind: 'authority' }, values, isNegated, hostPattern);
+    if (header !== undefined) return this.#http({ kind: 'header', name: header }, values, isNegated, presentString);
+    const path = key.startsWith('request.auth.claims[') ? claimPath(key) : null;
+    if (path !== null) return this.#http({ kind: 'claim', path }, values, isNegated, filledString);
+    // Metadata of another proxy's filters, or a key that the reader should have refused.
+    return 'unsupported';
+  }
+
+  #http(slot: SlotSource, values: readonly string[], isNegated: boolean, read: (value: string) => Pattern): NamedGroup {
+    if (values.length > 0 && this.#isTcp) return 'unsupported';
+    return group(slot, values, isNegated, read);
+  }
+
+  #principals(values: readonly string[], isNegated: boolean): NamedGroup {
+    const expanded = values.flatMap((value) => expandPrincipal(value, this.#set.trustDomains));
+    return group({ kind: 'principal' }, expanded, isNegated, presentString);
+  }
+
+  #requestPrincipals(values: readonly string[], isNegated: boolean): NamedGroup {
+    return this.#http({ kind: 'requestPrincipal' }, values, isNegated, requestPrincipalPattern);
+  }
+
+  #namespaces(values: readonly string[], isNegated: boolean): NamedGroup {
+    return group({ kind: this.#isWide(isNegated) ? 'anyNamespace' : 'namespace' }, values, isNegated, namespacePattern);
+  }
+
+  #accounts(values: readonly string[], isNegated: boolean): NamedGroup {
+    const full = values.map((value) => (value.includes('/') ? value : `${this.#namespace}/${value}`));
+    return group({ kind: this.#isWide(isNegated) ? 'anyAccount' : 'account' }, full, isNegated, exactString);
+  }
+
+  #trustDomains(values: readonly string[], isNegated: boolean): NamedGroup {
+    return group({ kind: 'trustDomain' }, values, isNegated, presentString);
+  }
+
+  /**
+   * Identities of the form /ns/NS/sa/SA are read strictly where a match allows, and as widely as Istio does where it denies, so
+   * that no reading lets anybody in whom Istio keeps out.
+   */
+  #isWide(isNegated: boolean): boolean {
+    return (this.#action !== 'ALLOW') !== isNegated;
+  }
+}
+
+function group(slot: SlotSource, values: readonly string[], isNegated: boolean, read: (value: string) => Pattern): Group | null {
+  return values.length === 0 ? null : { slot, patterns: values.map(read), isNegated, isExhaustive: false };
+}
+
+function ips(slot: SlotSource, values: readonly string[], isNegated: boolean): Group | null {
+  if (values.length === 0) return null;
+  const patterns = values.flatMap((value) => {
+    const block = parseCidr(value);
+    if (block === null) throw new PosternError('policy_value', `Cannot compile "${value}": found no IP address or CIDR block`);
+    return cidrPatterns(block);
+  });
+  return { slot, patterns, isNegated, isExhaustive: false };
+}
+
+function presentString(value: string): Pattern {
+  return stringPattern(value, 'present');
+}
+
+function filledString(value: string): Pattern {
+  return stringPattern(value, 'filled');
+}
+
+function exactString(value: string): Pattern {
+  return { form: 'exact', text: toBinary(value) };
+}
+
+function isGroup(group: NamedGroup): group is Group {
+  return group !== null && group !== 'unsupported';
+}
