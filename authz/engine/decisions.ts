@@ -48,6 +48,10 @@ class ConstantEngine implements Engine {
     this.#connection = Object.freeze({ engine: this });
   }
 
+  readsHttp(): boolean {
+    return false;
+  }
+
   classify(): ClassifiedConnection {
     return this.#connection;
   }

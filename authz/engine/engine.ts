@@ -11,6 +11,8 @@ export interface Engine {
   readonly revision: string;
   /** Header names that the policies read, in lower case; no other is looked at. */
   readonly headerNames: readonly string[];
+  /** Whether any rule reads what only requests have, so that bytes of no known protocol may not pass to this port. */
+  readsHttp(port: number): boolean;
   /** Finds what the policies care for in a connection, once for all of its requests. */
   classify(connection: ConnectionAttributes): ClassifiedConnection;
   /**

@@ -65,6 +65,7 @@ class InternTable {
 class WasmEngine implements Engine {
   readonly revision: string;
   readonly headerNames: readonly string[];
+  readonly #readsHttp: boolean;
   readonly #module: Evaluator;
   readonly #writer: ValueWriter;
   readonly #cells: Int32Array;
@@ -91,6 +92,7 @@ class WasmEngine implements Engine {
     const { http, slots, tcp } = compiled.layout;
     this.revision = compiled.revision;
     this.headerNames = compiled.headerNames;
+    this.#readsHttp = slots.some(({ source }) => REQUEST_SLOTS.has(source.kind));
     this.#module = module;
     this.#writer = new ValueWriter(module, compiled.layout);
     this.#cells = this.#writer.cells;
@@ -113,6 +115,11 @@ class WasmEngine implements Engine {
 
   internCounts(): InternCounts {
     return { hits: this.#hits, misses: this.#misses, full: this.#full };
+  }
+
+  /** The same for every port: that a rule is about one port only does not count yet. */
+  readsHttp(_port: number): boolean {
+    return this.#readsHttp;
   }
 
   classify(connection: ConnectionAttributes): WasmConnection {
@@ -265,6 +272,19 @@ const UNREPORTED: ReadonlySet<Decision['code']> = new Set(['engine_error', 'mtls
 const NO_CELLS = new Int32Array(0);
 // Bounds of what is remembered of what peers send.
 const MAX_METHODS = 64;
+/** Sources that raw TCP has none of. */
+const REQUEST_SLOTS: ReadonlySet<string> = new Set([
+  'method',
+  'authority',
+  'path',
+  'header',
+  'requestPrincipal',
+  'issuer',
+  'subject',
+  'audiences',
+  'presenter',
+  'claim',
+]);
 const MAX_AUTHORITIES = 2048;
 const MAX_INTERNED_LENGTH = 256;
 const MAX_TOKENS = 16;
