@@ -61,6 +61,7 @@ export class Runtime {
     const { callerKey } = downstream.connection;
     this.#byCaller.set(callerKey, (this.#byCaller.get(callerKey) ?? 0) + 1);
     this.report.connectionsOpened++;
+    if (this.isDraining) downstream.drain();
   }
 
   closed(downstream: DownstreamConnection): void {
@@ -95,15 +96,37 @@ export class Runtime {
     return requests >= this.limits.requestsPerConnection || this.wheel.nowMs >= retireAtMs || this.isDraining;
   }
 
-  /** Lets every exchange in flight finish, then closes; resolves when none is left or the drain time is over. */
-  async drain(): Promise<void> {
+  /**
+   * From now on every connection ends with what it carries, or soon when it carries nothing. One that was accepted before its listener
+   * was closed is still served.
+   */
+  startDrain(): void {
     this.isDraining = true;
     for (const downstream of this.#open) downstream.drain();
-    if (this.#open.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
+  }
+
+  /**
+   * Waits for the end of all connections, and of those that are accepted but not open yet; at the end of the drain time what is left is
+   * ended.
+   */
+  async endDrain(listenersClosed: Promise<unknown>): Promise<void> {
+    const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
+    const timer = setTimeout(end, this.timeouts.drainMs);
+    const { promise: isEmpty, resolve } = Promise.withResolvers<void>();
     this.#whenEmpty = resolve;
-    const timer = setTimeout(resolve, this.timeouts.drainMs);
-    await promise;
+    await Promise.race([isOver, listenersClosed.then(() => (this.#open.size > 0 ? isEmpty : undefined))]);
     clearTimeout(timer);
+    for (const downstream of [...this.#open]) downstream.destroy('draining', 'deadline');
+  }
+
+  /** How long a connection that carries nothing may still bring a request while this process drains, milliseconds. */
+  get drainIdleMs(): number {
+    return Math.min(DRAIN_IDLE_MS, this.timeouts.drainMs / 2);
   }
 }
+
+/**
+ * A caller that asks on a kept connection just when we close it loses the request. One that uses the connection at all does so within
+ * this time and is told to close it; one that doesn't is hardly asking just then.
+ */
+const DRAIN_IDLE_MS = 1_000;

@@ -2,7 +2,6 @@
  * A sidecar from its validated configuration: listeners, upstreams, identity and policy, put together and kept up to date. What
  * changes at run time are snapshots (`Runtime.snapshot`): a new one is proved first, then swapped in by reference.
  */
-import type { Server } from 'node:http';
 import { systemClock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { TimerWheel } from '#base/timer-wheel.ts';
@@ -10,16 +9,18 @@ import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import { VerifyCache } from '#certs/verify-cache.ts';
 import type { HostPort, ProxyConfig, UpstreamProtocol } from '#proto/config/proxy.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
-import { serveAdmin } from './admin/admin-server.ts';
-import { serveStatus } from './admin/status-server.ts';
+import { adminAnswer } from './admin/answers.ts';
 import { TrustedForwarders } from './authn/trusted-forwarders.ts';
 import { inboundCarrier } from './inbound.ts';
 import { InboundListener } from './listen/inbound-listener.ts';
+import { acceptQueuesEmpty, listenersClosed } from './listen/listener.ts';
 import { OutboundListener } from './listen/outbound-listener.ts';
 import { outboundCarrier } from './outbound.ts';
 import { noPolicy, policySnapshot } from './policy-snapshot.ts';
+import { collect } from './report/collect.ts';
 import { LineSink } from './report/line-sink.ts';
 import { Report } from './report/report.ts';
+import type { Samples } from './report/samples.ts';
 import { Runtime } from './runtime.ts';
 import { TlsDialer } from './tls/tls-dialer.ts';
 import { plainDialer, type Dialer } from './upstream/dialer.ts';
@@ -38,15 +39,15 @@ export class Sidecar {
   #policyFaults: readonly DocumentFault[] = [];
   #identityFault: string | null = null;
   #isListening = false;
-  #servers: Server[] = [];
+  #hasSuccessor = false;
 
   constructor(config: ProxyConfig, log: Log) {
     this.#config = config;
     this.#log = log;
     const { accessLog, flows } = config.telemetry;
     const report = new Report({
-      accessLog: accessLog === null ? null : new LineSink(accessLog),
-      flows: flows === null ? null : new LineSink(flows),
+      accessLog: accessLog === null ? null : new LineSink(accessLog, config.concurrency > 1),
+      flows: flows === null ? null : new LineSink(flows, config.concurrency > 1),
       workload: { namespace: config.namespace, name: config.name, labels: config.labels, principal: null },
       ringSize: DECISIONS_KEPT,
     });
@@ -62,22 +63,6 @@ export class Sidecar {
     this.#build();
   }
 
-  /** Binds status and admin, so that the state can be asked for while the rest still waits for identity or policy. */
-  async serveStatus(): Promise<void> {
-    const { status, admin } = this.#config.telemetry;
-    if (status !== null) this.#servers.push(await serveStatus(status, this.runtime, () => this.notReady()));
-    if (admin !== null) {
-      this.#servers.push(
-        await serveAdmin(admin, {
-          runtime: this.runtime,
-          config: this.#config,
-          policyFaults: () => this.#policyFaults,
-          identityFault: () => this.#identityFault,
-        }),
-      );
-    }
-  }
-
   /** Binds the listeners. */
   async listen(): Promise<void> {
     this.runtime.wheel.start();
@@ -87,11 +72,32 @@ export class Sidecar {
 
   /** Why the sidecar should get no traffic, or null. */
   notReady(): string | null {
+    if (this.#hasSuccessor) return null;
+    if (this.runtime.isDraining) return 'draining';
+    return this.notServable() ?? (this.#isListening ? null : 'starting');
+  }
+
+  /** Why a request could not be served although it were accepted, or null. */
+  notServable(): string | null {
     const { identity, policy } = this.runtime.snapshot;
     if (identity === null) return `no identity${this.#identityFault === null ? '' : `: ${this.#identityFault}`}`;
     if (identity.svid.notAfterMs <= this.runtime.clock.nowMs()) return 'the SVID has expired';
-    if (policy.state === 'missing' || policy.state === 'invalid') return `no policy in force: ${policy.state}`;
-    return this.#isListening ? null : 'starting';
+    return policy.state === 'missing' || policy.state === 'invalid' ? `no policy in force: ${policy.state}` : null;
+  }
+
+  /** The admin interface's answer to `GET url`; null when there is no such thing. */
+  answerAdmin(url: string): unknown {
+    return adminAnswer(url, {
+      runtime: this.runtime,
+      config: this.#config,
+      policyFaults: () => this.#policyFaults,
+      identityFault: () => this.#identityFault,
+    });
+  }
+
+  /** What was counted so far. */
+  samples(): Samples {
+    return collect(this.runtime);
   }
 
   /** Puts an identity in force, everywhere. */
@@ -134,14 +140,20 @@ export class Sidecar {
     );
   }
 
-  /** Accepts no more, lets what is in flight finish, writes the logs out. Resolves when that is done, or its time is over. */
-  async drain(): Promise<void> {
+  /**
+   * Accepts no more, lets what is in flight finish, writes the logs out. Resolves when that is done, or its time is over.
+   *
+   * @param hasSuccessor  another process accepts from the same sockets, and what waits in their queues is its
+   */
+  async drain(hasSuccessor: boolean): Promise<void> {
+    this.#hasSuccessor = hasSuccessor;
+    this.runtime.startDrain();
+    if (!hasSuccessor) await acceptQueuesEmpty(QUEUE_MS);
     for (const listener of [...this.#inbound, ...this.#outbound]) listener.close();
-    await this.runtime.drain();
+    await this.runtime.endDrain(listenersClosed());
     this.runtime.wheel.stop();
     const { accessLog, flows } = this.runtime.report;
     await Promise.all([accessLog?.close(LOG_CLOSE_MS), flows?.close(LOG_CLOSE_MS)]);
-    for (const server of this.#servers) server.close();
   }
 
   reopenLogs(): void {
@@ -202,3 +214,5 @@ const TICK_MS = 250;
 const DECISIONS_KEPT = 1_024;
 const FAULTS_LOGGED = 20;
 const LOG_CLOSE_MS = 2_000;
+/** So long connections that come without a pause are accepted after the signal. */
+const QUEUE_MS = 1_000;

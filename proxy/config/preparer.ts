@@ -52,10 +52,19 @@ export class Preparer {
     }
   }
 
-  /** Ends the child. */
-  close(): void {
-    this.#child?.disconnect();
+  /** Lets the child end and waits for it; one that does not is killed. */
+  async close(): Promise<void> {
+    const child = this.#child;
     this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.once('exit', () => resolve());
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+    // Whoever waits for it must not end before.
+    child.ref();
+    if (child.connected) child.disconnect();
+    await promise;
+    clearTimeout(timer);
   }
 
   #running(): ChildProcess {
@@ -85,3 +94,6 @@ export class Preparer {
     }
   }
 }
+
+/** What a child that was let go has for what it is doing, milliseconds. */
+const END_MS = 500;

@@ -5,10 +5,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { OutboundConfig } from '#proto/config/proxy.ts';
 import type { Carry } from '../carry.ts';
-import { H1Downstream } from '../http/h1-downstream.ts';
+import { Dispatcher } from '../detect/dispatcher.ts';
 import type { Failure } from '../failure.ts';
 import { connectionLogFields } from '../report/access-log.ts';
 import type { Runtime } from '../runtime.ts';
+import type { TcpRoute } from '../tcp/tcp-route.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import type { Connection } from './connection.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
@@ -19,17 +20,29 @@ export interface OutboundListenerOptions {
   readonly runtime: Runtime;
   readonly carry: Carry;
   readonly peer: UpstreamService;
+  /** Where raw TCP goes. */
+  readonly route: TcpRoute;
 }
 
 export class OutboundListener implements Listener {
   readonly name: string;
   readonly #options: OutboundListenerOptions;
   readonly #server: Server;
-  #open = 0;
+  readonly #dispatcher: Dispatcher;
 
   constructor(options: OutboundListenerOptions) {
     this.#options = options;
     this.name = `outbound/${addressText(options.config.listen)}`;
+    const { config, runtime, carry, peer, route } = options;
+    // Whether a call is allowed is the callee's to say, and so is what a port of its own may speak.
+    this.#dispatcher = new Dispatcher({
+      protocol: config.protocol,
+      runtime,
+      carry,
+      service: peer,
+      route,
+      readsHttp: () => false,
+    });
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, (socket) => this.#accepted(socket));
   }
 
@@ -42,23 +55,23 @@ export class OutboundListener implements Listener {
   }
 
   #accepted(socket: Socket): void {
-    const { runtime, carry, config, peer } = this.#options;
+    const { runtime, config } = this.#options;
     const uid = config.allowUids === null ? null : this.#uidOf(socket);
     const connection = this.#describe(socket, uid);
     if (config.allowUids !== null && (uid === null || !isAllowed(uid, config.allowUids))) {
       return this.#refuse(socket, connection, 'uid_refused', uid === null ? 'unknown' : String(uid));
     }
-    if (this.#open >= runtime.limits.connections) return this.#refuse(socket, connection, 'connection_limit', 'listener');
-    if (runtime.isDraining) return this.#refuse(socket, connection, 'draining', '');
-    this.#open++;
-    const pool = peer.join(connection.callerKey);
-    const downstream = new H1Downstream(socket, connection, pool, runtime, carry, false);
-    downstream.onClosed = () => {
-      this.#open--;
-      // Nobody else may use what was opened for an anonymous caller.
-      peer.leave(pool, uid === null);
-    };
-    runtime.opened(downstream);
+    if (this.#dispatcher.open >= runtime.limits.connections)
+      return this.#refuse(socket, connection, 'connection_limit', 'listener');
+    this.#dispatcher.serve({
+      socket,
+      connection,
+      isTls: false,
+      alpn: null,
+      isAnonymous: uid === null,
+      first: null,
+      isSilent: false,
+    });
   }
 
   #uidOf(socket: Socket): number | null {

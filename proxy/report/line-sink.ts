@@ -2,7 +2,7 @@
  * Lines for a file or standard output: gathered in memory and written asynchronously, so that a slow disk or a stalled reader
  * never holds up traffic. What does not fit while a write is under way is dropped and counted.
  */
-import { closeSync, constants, openSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { PosternError } from '#base/error.ts';
 
@@ -11,7 +11,10 @@ export class LineSink {
   droppedLines = 0;
   writtenBytes = 0;
   readonly #path: string;
+  readonly #isShared: boolean;
   #fd: number;
+  /** Bytes of one write that nobody else's can come between. */
+  #atOnce: number;
   /** Where lines are gathered: read it anew after each `reserve`. */
   bytes = Buffer.allocUnsafeSlow(GATHERED_MAX);
   /** The other one is being written, or waits for its turn. */
@@ -27,11 +30,14 @@ export class LineSink {
 
   /**
    * @param path  a file, appended to and made with mode 0640, or `-` for standard output
+   * @param isShared  other processes write their lines there as well: none may come between the parts of one of ours
    * @throws {PosternError} when it cannot be opened
    */
-  constructor(path: string) {
+  constructor(path: string, isShared = false) {
     this.#path = path;
+    this.#isShared = isShared;
     this.#fd = path === '-' ? openOutput() : openFile(path);
+    this.#atOnce = this.#writableAtOnce();
     this.#timer = setInterval(() => this.flush(), FLUSH_MS).unref();
   }
 
@@ -81,6 +87,7 @@ export class LineSink {
     }
     const old = this.#fd;
     this.#fd = next;
+    this.#atOnce = this.#writableAtOnce();
     // INVARIANT: a descriptor is never closed under a write: its number may be a caller's socket by the time that the write begins.
     if (!this.#isWriting) closeSync(old);
     else if (this.#oldFd < 0) this.#oldFd = old;
@@ -101,7 +108,7 @@ export class LineSink {
   }
 
   #write(fd: number, bytes: Buffer, offset: number, lines: number): void {
-    write(fd, bytes, offset, bytes.length - offset, null, (error, written) => {
+    write(fd, bytes, offset, this.#lengthAtOnce(bytes, offset), null, (error, written) => {
       if (error !== null && error.code === 'EAGAIN') {
         setTimeout(() => this.#write(fd, bytes, offset, lines), RETRY_MS).unref();
         return;
@@ -123,6 +130,20 @@ export class LineSink {
       if (this.#used >= WRITE_AT) this.flush();
       this.#whenIdle?.();
     });
+  }
+
+  /** As many whole lines as go in one write, or all. */
+  #lengthAtOnce(bytes: Buffer, offset: number): number {
+    const left = bytes.length - offset;
+    if (left <= this.#atOnce) return left;
+    const end = bytes.lastIndexOf(LINE_FEED, offset + this.#atOnce - 1) + 1;
+    // A single line that is longer goes as it is.
+    return (end > offset ? end : bytes.indexOf(LINE_FEED, offset) + 1) - offset;
+  }
+
+  /** Appends to a file are whole whatever their length; a pipe takes no more than this at once (POSIX, PIPE_BUF). */
+  #writableAtOnce(): number {
+    return this.#isShared && !fstatSync(this.#fd).isFile() ? PIPE_BUF : Infinity;
   }
 
   #idle(timeoutMs: number): Promise<void> {
@@ -166,6 +187,8 @@ function openOutput(): number {
 }
 
 const STDOUT = 1;
+const LINE_FEED = 10;
+const PIPE_BUF = 4_096;
 const FLUSH_MS = 200;
 const RETRY_MS = 20;
 /** Bytes after which a write is started before its time: a write is a trip to another thread and back, dear at a quarter of this. */

@@ -1,0 +1,105 @@
+/**
+ * Where a sidecar's configuration and policies come from: the file, read by the preparer at the start and again whenever something that
+ * it was made from has changed. One preparation at a time.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { PosternError } from '#base/error.ts';
+import type { Log } from '#base/log.ts';
+import type { ProxyConfig } from '#proto/config/proxy.ts';
+import { formatFault } from '#proto/fault-text.ts';
+import type { PrepareAnswer } from '#proto/prepare.ts';
+import { ConfigWatch } from './config-watch.ts';
+import { Preparer } from './preparer.ts';
+
+/** An answer whose file is in order. */
+export type GoodAnswer = PrepareAnswer & { readonly config: ProxyConfig };
+
+export class PolicyFeed {
+  readonly #file: string;
+  readonly #log: Log;
+  readonly #preparer = new Preparer(preparerModule());
+  #watch: ConfigWatch | null = null;
+  #running = '';
+  #onAnswer: (answer: PrepareAnswer) => void = () => {};
+  #isPreparing = false;
+  #isStale = false;
+
+  /** @param file  of kind Proxy, absolute */
+  constructor(file: string, log: Log) {
+    this.#file = file;
+    this.#log = log;
+  }
+
+  /** Prepares now; the policies may be at fault, the file may not. Throws `PosternError` with the place of each fault. */
+  async prepare(): Promise<GoodAnswer> {
+    const answer = await this.#preparer.prepare(this.#file);
+    const { config } = answer;
+    if (config === null) {
+      throw new PosternError('bad_configuration', answer.configFaults.map(formatFault).join('\n'));
+    }
+    return { ...answer, config };
+  }
+
+  /** Tells every later answer. `first` is the one in force, whose files are watched. */
+  follow(first: GoodAnswer, onAnswer: (answer: PrepareAnswer) => void): void {
+    this.#running = comparable(first.config);
+    this.#onAnswer = onAnswer;
+    this.#watch?.close();
+    this.#watch = new ConfigWatch({
+      paths: [...new Set([this.#file, ...first.config.policies.files, ...first.watched])],
+      pollMs: POLL_MS,
+      onChange: () => this.reload(),
+    });
+  }
+
+  /** Prepares anew, now or after the preparation under way. */
+  reload(): void {
+    if (this.#watch === null) return;
+    if (this.#isPreparing) {
+      this.#isStale = true;
+      return;
+    }
+    this.#isPreparing = true;
+    this.#preparer
+      .prepare(this.#file)
+      .then((answer) => this.#answered(answer))
+      .catch((error: unknown) => this.#log.error({ error: String(error) }, 'policies not read, the last good set stays in force'))
+      .finally(() => {
+        this.#isPreparing = false;
+        if (!this.#isStale) return;
+        this.#isStale = false;
+        this.reload();
+      });
+  }
+
+  /** Stops watching and waits for the end of the preparer. */
+  async close(): Promise<void> {
+    this.#watch?.close();
+    this.#watch = null;
+    await this.#preparer.close();
+  }
+
+  #answered(answer: PrepareAnswer): void {
+    if (this.#watch === null) return;
+    if (answer.config !== null && comparable(answer.config) !== this.#running) {
+      this.#log.warn(
+        'the configuration file changed; listeners, identity and telemetry take effect at the next start or upgrade',
+      );
+    }
+    this.#onAnswer(answer);
+  }
+}
+
+/** The part of a configuration that a running sidecar does not take over. */
+function comparable(config: ProxyConfig): string {
+  return JSON.stringify({ ...config, policies: null });
+}
+
+/** In a checkout the preparer runs from its source, in a package from its bundle. */
+function preparerModule(): string {
+  const source = fileURLToPath(new URL('../../cli/prepare/main.ts', import.meta.url));
+  return existsSync(source) ? source : fileURLToPath(new URL('./prepare.js', import.meta.url));
+}
+
+const POLL_MS = 2_000;
