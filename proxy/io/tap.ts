@@ -17,10 +17,25 @@ export interface Reader {
   onEnd(): void;
 }
 
-/** Starts reading `socket` into `reader`. Call once per socket, before anything was read from it. */
+/**
+ * Starts reading `socket` into `reader`. Call once per socket, before anything was read from it, or after `readProvisionally`, in place
+ * of whose reader it comes.
+ */
 export function startReading(socket: Socket, reader: Reader): void {
-  if (isTapUsed) tapPush(socket, reader);
-  else listen(socket, reader);
+  const provisional = provisionals.get(socket);
+  if (provisional !== undefined) provisional.current = reader;
+  else begin(socket, reader);
+}
+
+/**
+ * The same for a reader that finds out who is to read: `startReading` puts that one in its place, in the midst of a call of `onBytes`
+ * too. What is returned is always the reader of the moment.
+ */
+export function readProvisionally(socket: Socket, reader: Reader): Reader {
+  const provisional = new ProvisionalReader(reader);
+  provisionals.set(socket, provisional);
+  begin(socket, provisional);
+  return provisional;
 }
 
 /** Reads on after `onBytes` returned false. */
@@ -64,6 +79,27 @@ export async function selfTestTap(timeoutMs = 1_000): Promise<boolean> {
   isTapUsed = true;
   isTapUsed = await tapWorks(timeoutMs).catch(() => false);
   return isTapUsed;
+}
+
+function begin(socket: Socket, reader: Reader): void {
+  if (isTapUsed) tapPush(socket, reader);
+  else listen(socket, reader);
+}
+
+class ProvisionalReader implements Reader {
+  current: Reader;
+
+  constructor(first: Reader) {
+    this.current = first;
+  }
+
+  onBytes(bytes: Buffer, end: number): boolean {
+    return this.current.onBytes(bytes, end);
+  }
+
+  onEnd(): void {
+    this.current.onEnd();
+  }
 }
 
 function tapPush(socket: Socket, reader: Reader): void {
@@ -121,3 +157,6 @@ async function tapWorks(timeoutMs: number): Promise<boolean> {
 }
 
 let isTapUsed = false;
+
+/** By socket, weakly; none of a socket whose reader was known from the beginning. */
+const provisionals = new WeakMap<Socket, ProvisionalReader>();

@@ -1,27 +1,27 @@
 /**
  * Accepts the connections that come to the local workload. Over mutual TLS a connection exists for the rest of the proxy only once
- * its peer has proved an SVID; everything else is refused here with its reason in the log.
+ * its peer has proved an SVID; everything else is refused here with its reason in the log. A port that takes more than mutual TLS, or
+ * PROXY protocol headers, is looked at before TLS is spoken (`Peek`); a STRICT port is not.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import type { VerifyCache } from '#certs/verify-cache.ts';
-import type { PeerIdentity } from '#certs/verify.ts';
 import type { InboundConfig } from '#proto/config/proxy.ts';
-import type { Failure } from '../failure.ts';
-import { forwardedFields, clientCertElement } from '../http/forwarded-fields.ts';
+import type { ProxyAddress } from '#wire/sniff/proxy-header.ts';
+import { AddressRanges } from '../authn/address-ranges.ts';
+import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
 import type { Carry } from '../carry.ts';
-import { H1Downstream } from '../http/h1-downstream.ts';
-import { H2Downstream } from '../http/h2-downstream.ts';
-import { connectionLogFields } from '../report/access-log.ts';
+import { Dispatcher } from '../detect/dispatcher.ts';
+import { helloOutcome } from '../detect/outcome.ts';
+import { Peek, type Peeked } from '../detect/peek.ts';
+import type { Failure } from '../failure.ts';
 import type { Runtime } from '../runtime.ts';
-import { isHttp2 } from '../tls/alpn.ts';
-import { createTlsServer, serverContext } from '../tls/server-context.ts';
+import { inboundRoute } from '../tcp/tcp-route.ts';
+import { createTlsServer, handshakeFailure, serverContext } from '../tls/server-context.ts';
 import { PendingHandshakes } from '../tls/pending-handshakes.ts';
 import { presentedChain, verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
-import type { TrustedForwarders } from '../authn/trusted-forwarders.ts';
-import type { Connection } from './connection.ts';
-import type { DownstreamConnection } from './downstream-connection.ts';
+import { describeInbound, inboundLogFields, type ConnectionFacts } from './inbound-connection.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 
 export interface InboundListenerOptions {
@@ -35,43 +35,61 @@ export interface InboundListenerOptions {
 
 export class InboundListener implements Listener {
   readonly name: string;
-  readonly #options: InboundListenerOptions;
+  readonly config: InboundConfig;
+  readonly trusted: TrustedForwarders;
+  readonly #runtime: Runtime;
+  readonly #cache: VerifyCache;
+  readonly #dispatcher: Dispatcher;
+  readonly #balancers: AddressRanges;
+  /** Connections of which too little is known yet. */
+  readonly #handshakes: PendingHandshakes;
+  /** What balancers said of connections that are still on their way through TLS, by raw socket. */
+  readonly #proxied = new WeakMap<Socket, ProxyAddress>();
   #server: Server | null = null;
   #tls: TlsServer | null = null;
-  #open = 0;
-  readonly #handshakes: PendingHandshakes;
-  /** Connections whose caller is proved, to ask again when a bundle changes. */
-  readonly #proved = new Map<DownstreamConnection, TLSSocket>();
 
-  constructor(options: InboundListenerOptions) {
-    this.#options = options;
-    this.name = `inbound/${addressText(options.config.listen)}`;
-    const { wheel, timeouts } = options.runtime;
-    this.#handshakes = new PendingHandshakes(wheel, timeouts.handshakeMs, (socket) =>
+  constructor({ config, runtime, carry, app, cache, trusted }: InboundListenerOptions) {
+    this.name = `inbound/${addressText(config.listen)}`;
+    this.config = config;
+    this.trusted = trusted;
+    this.#runtime = runtime;
+    this.#cache = cache;
+    this.#balancers = new AddressRanges(config.proxyProtocolFrom);
+    this.#dispatcher = new Dispatcher({
+      protocol: config.protocol,
+      runtime,
+      carry,
+      service: app,
+      route: inboundRoute(config.forwardTo),
+      readsHttp: () => runtime.snapshot.policy.engine.readsHttp(config.workloadPort),
+    });
+    this.#handshakes = new PendingHandshakes(runtime.wheel, runtime.timeouts.handshakeMs, (socket) =>
       this.#refuse(socket, 'handshake_timeout', ''),
     );
   }
 
-  /** Binds. A STRICT listener needs an identity: without one it is not bound, and `rotated` binds it later. */
+  /** Binds. What terminates TLS needs an identity: without one it is not bound, and `rotated` binds it later. */
   async listen(): Promise<void> {
-    const { config, runtime } = this.#options;
-    if (config.mtls === 'DISABLE') {
-      const server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, (socket) =>
-        this.#accepted(socket, null),
-      );
-      this.#server = server;
-      await bind(server, config.listen, this.name);
-      return;
+    const { config } = this;
+    const { identity } = this.#runtime.snapshot;
+    if (config.mtls !== 'DISABLE') {
+      if (identity === null) return;
+      const tls = createTlsServer(identity, config.protocol, HANDSHAKE_BACKSTOP * this.#runtime.timeouts.handshakeMs);
+      this.#tls = tls;
+      tls.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+      tls.on('secureConnection', (socket) => this.#secured(socket));
     }
-    const { identity } = runtime.snapshot;
-    if (identity === null) return;
-    const server = createTlsServer(identity, config.protocol, HANDSHAKE_BACKSTOP * runtime.timeouts.handshakeMs);
-    this.#server = server;
-    this.#tls = server;
-    server.on('connection', (socket) => this.#handshakeBegins(socket));
-    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
-    server.on('secureConnection', (socket) => this.#secured(socket));
-    await bind(server, config.listen, this.name);
+    const isPeeked = config.mtls === 'PERMISSIVE' || this.#balancers.size > 0;
+    if (this.#tls !== null && !isPeeked) {
+      this.#server = this.#tls;
+      this.#server.on('connection', (socket: Socket) => void this.#mayHandshake(socket));
+    } else {
+      const accept = isPeeked
+        ? (socket: Socket) => this.#peek(socket)
+        : (socket: Socket) => this.#acceptPlain(socket, null, false);
+      this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, accept);
+    }
+    await bind(this.#server, config.listen, this.name);
   }
 
   close(): void {
@@ -80,23 +98,70 @@ export class InboundListener implements Listener {
 
   /** A new own identity, or new bundles: new handshakes use them, and callers that they no longer vouch for are cut off. */
   async rotated(): Promise<void> {
-    const { runtime, cache, config } = this.#options;
-    const { identity } = runtime.snapshot;
-    if (identity === null || config.mtls === 'DISABLE') return;
+    const { identity } = this.#runtime.snapshot;
+    if (identity === null || this.config.mtls === 'DISABLE') return;
     if (this.#tls === null) return this.listen();
     this.#tls.setSecureContext(serverContext(identity));
-    const nowMs = runtime.clock.nowMs();
-    for (const [downstream, socket] of this.#proved) {
-      const verified = cache.verify(presentedChain(socket), identity.bundles, nowMs);
+    const nowMs = this.#runtime.clock.nowMs();
+    for (const [socket, downstream] of this.#dispatcher.proved) {
+      // Only what came by mutual TLS has a proved caller.
+      const verified = this.#cache.verify(presentedChain(socket as TLSSocket), identity.bundles, nowMs);
       if (!verified.ok) downstream.destroy('svid_expired', verified.code);
     }
   }
 
-  #handshakeBegins(socket: Socket): void {
-    const { limits } = this.#options.runtime;
-    if (this.#open >= limits.connections) return this.#refuse(socket, 'connection_limit', 'listener');
-    if (this.#handshakes.count >= limits.pendingHandshakes) return this.#refuse(socket, 'connection_limit', 'pending_handshakes');
-    this.#handshakes.begin(socket);
+  #peek(socket: Socket): void {
+    const { mtls } = this.config;
+    const isListed = this.#balancers.includes(plainAddress(socket.remoteAddress));
+    if (!isListed && mtls === 'DISABLE') return this.#acceptPlain(socket, null, false);
+    if (!this.#mayHandshake(socket)) return;
+    if (!isListed && mtls === 'STRICT') return this.#handshake(socket, null);
+    const { wheel, timeouts } = this.#runtime;
+    // It lives as long as the socket tells it something.
+    void new Peek(socket, {
+      wheel,
+      timeoutMs: timeouts.detectMs,
+      wantsProxyHeader: isListed,
+      wantsHello: mtls === 'PERMISSIVE',
+      onFound: (peek, found) => this.#peeked(peek, found),
+    });
+  }
+
+  #peeked({ socket, proxyHeader }: Peek, found: Peeked): void {
+    if (proxyHeader !== null && proxyHeader.source !== null) this.#proxied.set(socket, proxyHeader.source);
+    if (found.kind === 'fault') {
+      if (!this.#handshakes.over(socket)) return;
+      if (found.fault === 'ended') return void socket.destroy();
+      const failure = found.fault.startsWith('proxy_') ? 'bad_proxy_header' : 'tls_handshake';
+      return this.#refuse(socket, failure, found.fault);
+    }
+    const { mtls, protocol } = this.config;
+    const hello = found.kind === 'tls' ? found.hello : null;
+    const outcome = hello === null ? 'terminate' : helloOutcome(hello, protocol);
+    if (found.kind === 'tls' && mtls !== 'DISABLE' && outcome === 'terminate') return this.#handshake(socket, found.first);
+    this.#handshakes.over(socket);
+    if (hello === null) this.#acceptPlain(socket, found.first, found.kind === 'plain' && found.isSilent);
+    else if (outcome === 'pass')
+      this.#accept(socket, { peer: null, security: 'passthrough', sni: hello.serverName }, found.first, false);
+    else if (outcome !== 'terminate') this.#refuse(socket, outcome, '');
+  }
+
+  /** Counts one more handshake, if there is room. */
+  #mayHandshake(socket: Socket): boolean {
+    const { limits } = this.#runtime;
+    if (this.#dispatcher.open >= limits.connections) this.#refuse(socket, 'connection_limit', 'listener');
+    else if (this.#handshakes.count >= limits.pendingHandshakes) this.#refuse(socket, 'connection_limit', 'pending_handshakes');
+    else {
+      this.#handshakes.begin(socket);
+      return true;
+    }
+    return false;
+  }
+
+  /** Begins TLS on a connection of which `first` was read. */
+  #handshake(socket: Socket, first: Buffer | null): void {
+    if (first !== null) socket.unshift(first);
+    this.#tls?.emit('connection', socket);
   }
 
   #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
@@ -107,137 +172,65 @@ export class InboundListener implements Listener {
   }
 
   #secured(socket: TLSSocket): void {
-    const { runtime, cache, config } = this.#options;
+    const runtime = this.#runtime;
     this.#handshakeOver(socket);
     const { identity } = runtime.snapshot;
     if (identity === null) return this.#refuse(socket, 'not_ready', '');
-    const peer = verifyPeer(socket, identity, cache, runtime.clock.nowMs());
+    const peer = verifyPeer(socket, identity, this.#cache, runtime.clock.nowMs());
     if (!peer.ok) return this.#refuse(socket, peer.failure, peer.detail);
-    if (config.requireAlpn && socket.alpnProtocol === false) return this.#refuse(socket, 'alpn_required', '');
+    if (this.config.requireAlpn && socket.alpnProtocol === false) return this.#refuse(socket, 'alpn_required', '');
     runtime.report.handshakes++;
-    this.#accepted(socket, peer.identity);
+    this.#accept(socket, { peer: peer.identity, security: 'mutual_tls', sni: socket.servername || null }, null, false);
   }
 
-  #accepted(socket: Socket, peer: PeerIdentity | null): void {
-    const { runtime, carry, config, app } = this.#options;
-    const connection = this.#describe(socket, peer);
-    if (this.#open >= runtime.limits.connections) return this.#refuse(socket, 'connection_limit', 'listener', connection);
-    if (!runtime.admits(connection.callerKey)) return this.#refuse(socket, 'connection_limit', 'identity', connection);
-    if (runtime.isDraining) return this.#refuse(socket, 'draining', '', connection);
-    this.#open++;
-    const pool = app.join(connection.callerKey);
-    const isTls = config.mtls !== 'DISABLE';
-    const Spoken = this.#speaksHttp2(socket, isTls) ? H2Downstream : H1Downstream;
-    const downstream = new Spoken(socket, connection, pool, runtime, carry, isTls);
-    downstream.onClosed = () => {
-      this.#open--;
-      this.#proved.delete(downstream);
-      // Nobody else may use what was opened for an anonymous caller.
-      app.leave(pool, peer === null);
-    };
-    // Only a TLS listener has peers with an identity.
-    if (peer !== null) this.#proved.set(downstream, socket as TLSSocket);
-    runtime.opened(downstream);
+  #acceptPlain(socket: Socket, first: Buffer | null, isSilent: boolean): void {
+    if (this.config.mtls === 'PERMISSIVE') this.#runtime.report.plaintextCallers.add(plainAddress(socket.remoteAddress));
+    this.#accept(socket, { peer: null, security: 'none', sni: null }, first, isSilent);
   }
 
-  #speaksHttp2(socket: Socket, isTls: boolean): boolean {
-    const { protocol } = this.#options.config;
-    // A TLS listener's sockets are TLS sockets.
-    if (isTls) return isHttp2((socket as TLSSocket).alpnProtocol);
-    return protocol === 'http2' || protocol === 'grpc';
-  }
-
-  #describe(socket: Socket, peer: PeerIdentity | null): Connection {
-    const { config, runtime, trusted } = this.#options;
-    const { identity } = runtime.snapshot;
-    const id = runtime.nextConnectionId();
-    const peerAddress = plainAddress(socket.remoteAddress);
-    const localAddress = plainAddress(socket.localAddress);
-    const isTls = config.mtls !== 'DISABLE';
-    const sni = isTls ? ((socket as TLSSocket).servername ?? null) || null : null; // a TLS listener's sockets are TLS sockets
-    const principal = peer?.spiffeId ?? null;
-    const own = identity?.svid.spiffeId.uri ?? null;
-    const isTrustedForwarder = trusted.includes(principal, peerAddress);
-    const element = peer === null ? '' : clientCertElement(own, peer);
-    return Object.freeze({
-      id,
-      listener: this.name,
-      direction: 'inbound',
-      peerAddress,
-      peerPort: socket.remotePort ?? 0,
-      localAddress,
-      localPort: socket.localPort ?? 0,
-      attributes: Object.freeze({
-        principal,
-        sourceIp: peerAddress,
-        remoteIp: peerAddress,
-        destinationIp: localAddress,
-        destinationPort: config.workloadPort,
-        sni,
-        tls: isTls,
-        protocol: 'http',
-      }),
-      notAfterMs: peer?.notAfterMs ?? Infinity,
-      callerKey: principal ?? `connection/${id}`,
-      isTrustedForwarder,
-      forwardedFields: isTrustedForwarder ? NO_FIELDS : forwardedFields(peerAddress, element, isTls),
-      clientCertElement: element,
-      logFields: connectionLogFields({
-        peerAddress,
-        peerPort: socket.remotePort ?? 0,
-        localAddress,
-        localPort: socket.localPort ?? 0,
-        listener: this.name,
-        sni,
-        sourcePrincipal: principal,
-        destinationPrincipal: own,
-        upstreamCluster: `inbound|${config.workloadPort}||`,
-      }),
-      openedMs: runtime.clock.nowMs(),
+  #accept(socket: Socket, known: Omit<ConnectionFacts, 'proxied'>, first: Buffer | null, isSilent: boolean): void {
+    const { limits } = this.#runtime;
+    const facts = { ...known, proxied: this.#proxied.get(rawSocket(socket)) ?? null };
+    const connection = describeInbound(socket, facts, this, this.#runtime);
+    if (this.#dispatcher.open >= limits.connections) return this.#refuse(socket, 'connection_limit', 'listener', connection);
+    if (!this.#runtime.admits(connection.callerKey)) return this.#refuse(socket, 'connection_limit', 'identity', connection);
+    const isTls = facts.security === 'mutual_tls';
+    this.#dispatcher.serve({
+      socket,
+      connection,
+      isTls,
+      alpn: isTls ? (socket as TLSSocket).alpnProtocol : null, // mutual TLS is spoken on TLS sockets
+      isAnonymous: facts.peer === null,
+      first,
+      isSilent,
     });
   }
 
   /** Whether the handshake was still under way. */
   #handshakeOver(socket: TLSSocket): boolean {
-    // The TLS socket's parent is the one that `connection` announced; Node shows it under this name only.
-    const parent = (socket as TLSSocket & { readonly _parent?: Socket })._parent;
-    return parent !== undefined && this.#handshakes.over(parent);
+    return this.#handshakes.over(rawSocket(socket));
   }
 
-  #refuse(socket: Socket, failure: Failure, detail: string, connection?: Connection): void {
-    const { report } = this.#options.runtime;
+  #refuse(socket: Socket, failure: Failure, detail: string, connection?: { readonly logFields: string }): void {
     const refused = connection ?? {
-      logFields: connectionLogFields({
-        peerAddress: plainAddress(socket.remoteAddress),
-        peerPort: socket.remotePort ?? 0,
-        localAddress: plainAddress(socket.localAddress),
-        localPort: socket.localPort ?? 0,
-        listener: this.name,
-        sni: null,
-        sourcePrincipal: null,
-        destinationPrincipal: this.#options.runtime.snapshot.identity?.svid.spiffeId.uri ?? null,
-        upstreamCluster: `inbound|${this.#options.config.workloadPort}||`,
-      }),
+      logFields: inboundLogFields(
+        socket,
+        { ...UNKNOWN, proxied: this.#proxied.get(rawSocket(socket)) ?? null },
+        this,
+        this.#runtime,
+      ),
     };
-    report.refusal(refused, failure, detail);
+    this.#runtime.report.refusal(refused, failure, detail);
     socket.on('error', () => {});
     socket.destroy();
   }
 }
 
-function handshakeFailure(error: NodeJS.ErrnoException): Failure {
-  switch (error.code) {
-    case 'ERR_SSL_HTTP_REQUEST':
-    case 'ERR_SSL_HTTPS_PROXY_REQUEST':
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
-    case 'ERR_SSL_RECORD_LAYER_FAILURE':
-      return 'plaintext_on_mtls';
-    default:
-      return 'tls_handshake';
-  }
+/** The socket that was accepted: below TLS it is the parent, which Node shows under this name only. */
+function rawSocket(socket: Socket): Socket {
+  return (socket as Socket & { readonly _parent?: Socket | null })._parent ?? socket;
 }
 
 /** Node's own timer, which fires also when it was we who stood still, is only there in case the wheel does not turn. */
 const HANDSHAKE_BACKSTOP = 10;
-const NO_FIELDS = Buffer.alloc(0);
+const UNKNOWN = { peer: null, security: 'none', sni: null } as const;

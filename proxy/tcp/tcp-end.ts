@@ -120,7 +120,8 @@ export class TcpEnd implements Reader {
 
   #drained(): void {
     this.#outlet.isBlocked = false;
-    this.other?.#resume();
+    const { other } = this;
+    if (other !== null) other.#resume();
   }
 
   #resume(): void {

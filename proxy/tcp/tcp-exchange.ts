@@ -4,7 +4,7 @@ import type { Verdict } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Connection } from '../listen/connection.ts';
 import { PROCESS_TAG } from '../process-tag.ts';
-import type { Snapshot } from '../snapshot.ts';
+import type { PolicySnapshot, Snapshot } from '../snapshot.ts';
 
 /** How a raw TCP connection ended. The two first are orderly: that side finished sending before the other one did. */
 export const CLOSE_REASONS = {
@@ -22,8 +22,10 @@ export type CloseReason = keyof typeof CLOSE_REASONS;
 
 export class TcpExchange {
   readonly connection: Connection;
-  /** The snapshot that it was decided by. */
-  readonly snapshot: Snapshot;
+  /** The snapshot that `decision` comes from. */
+  snapshot: Snapshot;
+  /** The policy that judged it last after it had begun; null before that. */
+  rejudgedBy: PolicySnapshot | null = null;
   /** Makes the decision id. */
   readonly sequence: number;
   /** Wall clock and monotonic milliseconds at which it was known to be raw TCP. */

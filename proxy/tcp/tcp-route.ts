@@ -33,7 +33,7 @@ export function inboundRoute(workload: HostPort): TcpRoute {
 /**
  * To a peer's sidecar, whose policy decides: one TLS connection for each of the app's, never shared. Endpoints take turns.
  *
- * @param dialerOf  a dialer of mutual TLS that offers `istio`, for raw TCP
+ * @param dialerOf  makes a dialer of mutual TLS that offers `TCP_PROTOCOLS`
  */
 export function outboundRoute(config: OutboundConfig, dialerOf: (endpoint: HostPort) => Dialer): TcpRoute {
   const endpoints = config.endpoints.map((endpoint) => ({ dialer: dialerOf(endpoint), host: hostText(endpoint) }));
@@ -51,3 +51,6 @@ export function outboundRoute(config: OutboundConfig, dialerOf: (endpoint: HostP
 function hostText({ host, port }: HostPort): string {
   return `${host}:${port}`;
 }
+
+/** What Istio's sidecars offer for raw TCP; the peer looks at the first bytes behind the handshake. */
+export const TCP_PROTOCOLS: readonly string[] = ['istio'];

@@ -2,6 +2,7 @@
 import { createServer, type Server, type TlsOptions } from 'node:tls';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import type { PortProtocol } from '#proto/config/proxy.ts';
+import type { Failure } from '../failure.ts';
 import { KEEP_ALIVE } from '../listen/listener.ts';
 import { selectAlpn } from './alpn.ts';
 import { TLS_PARAMETERS } from './parameters.ts';
@@ -30,4 +31,18 @@ export function createTlsServer(identity: IdentitySnapshot, protocol: PortProtoc
     pauseOnConnect: false,
     ...KEEP_ALIVE,
   });
+}
+
+/** What a failed handshake is told as. */
+export function handshakeFailure(error: NodeJS.ErrnoException): Failure {
+  switch (error.code) {
+    case 'ERR_SSL_HTTP_REQUEST':
+    case 'ERR_SSL_HTTPS_PROXY_REQUEST':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+    case 'ERR_SSL_RECORD_LAYER_FAILURE':
+      return 'plaintext_on_mtls';
+    default:
+      return 'tls_handshake';
+  }
 }
