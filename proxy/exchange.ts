@@ -8,7 +8,8 @@ import type { Failure } from './failure.ts';
 import type { WebsocketTunnel } from './forward/websocket-tunnel.ts';
 import { PROCESS_TAG } from './process-tag.ts';
 import { LogTail } from './report/access-log.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { PolicySnapshot, Snapshot } from './snapshot.ts';
+import type { RetryBudget } from './upstream/retry-budget.ts';
 
 /** What the proxy did. */
 export type Verdict = 'forwarded' | 'denied' | 'failed';
@@ -17,8 +18,12 @@ export class Exchange {
   readonly connection: Connection;
   /** The end of this connection's log lines. */
   readonly logTail = new LogTail();
-  /** The snapshot that this request keeps to its end, whatever is swapped meanwhile. */
+  /** The snapshot that this request keeps to its end, whatever is swapped meanwhile; that of the decision which revokes it then. */
   snapshot: Snapshot;
+  /** The policy that judged it last while it was open (proxy/revoke); it may be of a request before this one. */
+  rejudgedBy: PolicySnapshot | null = null;
+  /** Wall clock milliseconds at which what proves the user ends, and the exchange with it; Infinity without such a proof. */
+  validUntilMs = Infinity;
 
   /** Number of the request within the process: makes the decision id. */
   sequence = 0;
@@ -79,8 +84,11 @@ export class Exchange {
   /** When the upstream had the whole request, and when its head came; 0 before that. */
   requestedAt = 0;
   respondedAt = 0;
+  /** The endpoint that has it, or had it last. */
   upstreamHost = '';
   tries = 0;
+  /** Says whether it may be tried again; set with the endpoint. */
+  retries: RetryBudget | null = null;
 
   constructor(connection: Connection, snapshot: Snapshot) {
     this.connection = connection;
@@ -94,7 +102,7 @@ export class Exchange {
 
   /** Clears what the last try of this same request wrote: it is read and judged again. */
   retry(snapshot: Snapshot): void {
-    const { sequence, startedMs, startedAt, method, minor, protocol, tunnel, tries } = this;
+    const { sequence, startedMs, startedAt, method, minor, protocol, tunnel, tries, upstreamHost } = this;
     this.begin(snapshot, sequence, startedMs, startedAt);
     // Over HTTP/1.1 it is read from the head again.
     if (protocol === 'HTTP/2') this.tunnel = tunnel;
@@ -102,11 +110,13 @@ export class Exchange {
     this.minor = minor;
     this.protocol = protocol;
     this.tries = tries + 1;
+    this.upstreamHost = upstreamHost;
   }
 
   /** Clears what the last request wrote. */
   begin(snapshot: Snapshot, sequence: number, startedMs: number, startedAt: number): void {
     this.snapshot = snapshot;
+    this.validUntilMs = Infinity;
     this.sequence = sequence;
     this.method = '';
     this.path = '';

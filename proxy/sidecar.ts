@@ -7,7 +7,7 @@ import type { Log } from '#base/log.ts';
 import { TimerWheel } from '#base/timer-wheel.ts';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import { VerifyCache } from '#certs/verify-cache.ts';
-import type { HostPort, ProxyConfig, UpstreamProtocol } from '#proto/config/proxy.ts';
+import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
 import { adminAnswer } from './admin/answers.ts';
 import { TrustedForwarders } from './authn/trusted-forwarders.ts';
@@ -22,10 +22,7 @@ import { LineSink } from './report/line-sink.ts';
 import { Report } from './report/report.ts';
 import type { Samples } from './report/samples.ts';
 import { Runtime } from './runtime.ts';
-import { TlsDialer } from './tls/tls-dialer.ts';
-import { plainDialer, type Dialer } from './upstream/dialer.ts';
-import { IdleConnections } from './upstream/idle-connections.ts';
-import { UpstreamService } from './upstream/service.ts';
+import { Upstreams } from './upstream/upstreams.ts';
 
 export class Sidecar {
   readonly runtime: Runtime;
@@ -33,8 +30,7 @@ export class Sidecar {
   readonly #log: Log;
   readonly #inbound: InboundListener[] = [];
   readonly #outbound: OutboundListener[] = [];
-  readonly #dialers: TlsDialer[] = [];
-  readonly #idle: IdleConnections;
+  readonly #upstreams: Upstreams;
   readonly #cache = new VerifyCache();
   #policyFaults: readonly DocumentFault[] = [];
   #identityFault: string | null = null;
@@ -59,7 +55,7 @@ export class Sidecar {
       report,
       snapshot: { policy: noPolicy(systemClock.nowMs()), identity: null },
     });
-    this.#idle = new IdleConnections(config.limits.idleUpstreamConnections);
+    this.#upstreams = new Upstreams(this.runtime, this.#cache);
     this.#build();
   }
 
@@ -106,9 +102,7 @@ export class Sidecar {
     this.runtime.snapshot = { ...this.runtime.snapshot, identity };
     this.#identityFault = null;
     for (const listener of this.#inbound) if (this.#isListening) await listener.rotated();
-    if (before !== null && before.bundleGeneration !== identity.bundleGeneration) {
-      for (const dialer of this.#dialers) dialer.reverify(identity);
-    }
+    if (before !== null) this.#upstreams.identityChanged(identity, before.bundleGeneration !== identity.bundleGeneration);
     const { spiffeId, serial, notAfterMs } = identity.svid;
     this.#log.info({ spiffeId: spiffeId.uri, serial, notAfter: new Date(notAfterMs).toISOString() }, 'identity in force');
   }
@@ -165,41 +159,15 @@ export class Sidecar {
     const { runtime } = this;
     const trusted = new TrustedForwarders(this.#config.trustedForwarders);
     for (const config of this.#config.inbound) {
-      const app = this.#service(config.forwardTo, plainDialer(config.forwardTo), config.upstreamProtocol);
+      const app = this.#upstreams.workload(config);
       this.#inbound.push(
         new InboundListener({ config, runtime, carry: inboundCarrier(config, app), app, cache: this.#cache, trusted }),
       );
     }
     for (const config of this.#config.outbound) {
-      const dialer = new TlsDialer({
-        endpoint: config.forwardTo,
-        expect: config.expect,
-        sni: config.sni,
-        identity: () => runtime.snapshot.identity,
-        cache: this.#cache,
-        clock: runtime.clock,
-      });
-      this.#dialers.push(dialer);
-      const peer = this.#service(config.forwardTo, dialer, 'http1');
+      const peer = this.#upstreams.peer(config);
       this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer }));
     }
-  }
-
-  #service(endpoint: HostPort, dialer: Dialer, protocol: UpstreamProtocol): UpstreamService {
-    const { runtime } = this;
-    return new UpstreamService({
-      name: `${endpoint.host}:${endpoint.port}`,
-      dialer,
-      wheel: runtime.wheel,
-      timeouts: runtime.timeouts,
-      headLimits: runtime.headLimits,
-      informationalResponses: runtime.limits.informationalResponses,
-      connections: runtime.limits.connections,
-      idle: this.#idle,
-      report: runtime.report,
-      protocol,
-      http2: runtime.limits.http2,
-    });
   }
 
   #logFaults(what: string, faults: readonly DocumentFault[]): void {

@@ -15,6 +15,14 @@ export function isHttp2(alpn: string | false | null): boolean {
   return alpn === 'h2' || alpn === 'istio-h2';
 }
 
+/**
+ * What our own side offers to a peer that may speak either version of HTTP. The first name is what an Istio sidecar knows its mesh by,
+ * whatever it then selects.
+ */
+export const HTTP_PROTOCOLS: readonly string[] = ['istio-h2', 'istio', 'h2', 'istio-http/1.1', 'http/1.1'];
+/** The same where only HTTP/1.1 will do. */
+export const HTTP1_PROTOCOLS: readonly string[] = ['istio-http/1.1', 'istio', 'http/1.1'];
+
 const HTTP2 = ['h2', 'istio-h2'];
 const HTTP1 = ['http/1.1', 'istio-http/1.1', 'istio-http/1.0'];
 /** Says nothing of what is spoken. */

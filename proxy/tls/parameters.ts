@@ -14,6 +14,3 @@ export const TLS_PARAMETERS = {
   ecdhCurve: 'X25519MLKEM768:X25519:P-256',
   secureOptions: constants.SSL_OP_NO_TICKET,
 } as const satisfies SecureContextOptions;
-
-/** What we speak, as named in a ClientHello (RFC 7301). */
-export const ALPN_PROTOCOLS = ['http/1.1'];

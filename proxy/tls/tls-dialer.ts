@@ -10,7 +10,7 @@ import type { VerifyCache } from '#certs/verify-cache.ts';
 import type { HostPort } from '#proto/config/proxy.ts';
 import { startReading } from '../io/tap.ts';
 import type { Dialer, Opening } from '../upstream/dialer.ts';
-import { ALPN_PROTOCOLS, TLS_PARAMETERS } from './parameters.ts';
+import { TLS_PARAMETERS } from './parameters.ts';
 import { presentedChain, verifyPeer } from './peer.ts';
 
 export interface TlsDialerOptions {
@@ -21,6 +21,8 @@ export interface TlsDialerOptions {
   readonly identity: () => IdentitySnapshot | null;
   readonly cache: VerifyCache;
   readonly clock: Clock;
+  /** What is offered (RFC 7301), best first. */
+  readonly protocols: readonly string[];
 }
 
 export class TlsDialer implements Dialer {
@@ -40,7 +42,7 @@ export class TlsDialer implements Dialer {
     return this.#options.identity()?.generation ?? 0;
   }
 
-  open(opening: Opening): Socket {
+  open(opening: Opening, protocols = this.#options.protocols): Socket {
     const { endpoint, sni, cache, clock } = this.#options;
     const identity = this.#options.identity();
     const socket = connect({
@@ -48,7 +50,7 @@ export class TlsDialer implements Dialer {
       port: endpoint.port,
       ...(sni === null ? {} : { servername: sni }),
       ...(identity === null ? {} : { secureContext: this.#secureContext(identity) }),
-      ALPNProtocols: ALPN_PROTOCOLS,
+      ALPNProtocols: [...protocols],
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });
@@ -57,8 +59,8 @@ export class TlsDialer implements Dialer {
       if (identity === null) return opening.refused('not_ready', '');
       const refusal = this.#verify(socket, opening, identity, cache, clock.nowMs());
       if (refusal !== null) return opening.refused('upstream_identity', refusal);
-      startReading(socket, opening);
-      opening.opened();
+      opening.opened(socket.alpnProtocol === false ? null : socket.alpnProtocol);
+      startReading(socket, opening.reader ?? opening);
     });
     socket.once('close', () => this.#proved.delete(opening));
     return socket;

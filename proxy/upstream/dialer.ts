@@ -6,7 +6,10 @@ import { connectShared, type Reader } from '../io/tap.ts';
 
 /** Whoever asked for a connection learns here whether it may be used. */
 export interface Opening extends Reader {
-  opened(): void;
+  /** Reads what comes, when that is not the opening itself; asked for after `opened`. */
+  readonly reader?: Reader;
+  /** @param alpn  what was negotiated, null for nothing */
+  opened(alpn: string | null): void;
   refused(failure: Failure, detail: string): void;
 }
 
@@ -14,8 +17,12 @@ export interface Dialer {
   readonly isTls: boolean;
   /** Changes when connections opened before must not be used for new requests. */
   readonly generation: number;
-  /** Opens a socket; `opened` or `refused` follows, or the socket's own 'error' or 'close'. */
-  open(opening: Opening): Socket;
+  /**
+   * Opens a socket; `opened` or `refused` follows, or the socket's own 'error' or 'close'.
+   *
+   * @param protocols  what is offered in the handshake in place of all that may be
+   */
+  open(opening: Opening, protocols?: readonly string[]): Socket;
 }
 
 /** Dials an address without TLS. */
@@ -25,7 +32,7 @@ export function plainDialer(endpoint: HostPort): Dialer {
     generation: 0,
     open(opening) {
       const socket = connectShared({ host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true }, opening);
-      socket.once('connect', () => opening.opened());
+      socket.once('connect', () => opening.opened(null));
       return socket;
     },
   };

@@ -9,14 +9,17 @@ import { BodyDecoder } from '#wire/h1/body.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, ResponseHead, wireFault, type RequestHead } from '#wire/h1/head.ts';
 import { parseResponseHead } from '#wire/h1/response.ts';
-import { copyTrailers, writeChunkHeader, writeText } from '#wire/h1/serialise.ts';
+import { writeText } from '#wire/h1/serialise.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
 import { fieldPolicy, filterResponseFields, filterTrailers } from '../http/fields.ts';
 import { flushOutlets, Outlet, scratch } from '../io/outlet.ts';
 import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
+import { HTTP1_PROTOCOLS } from '../tls/alpn.ts';
 import type { CallerPool } from './caller-pool.ts';
+import type { Endpoint } from './endpoint.ts';
+import { writeRequestBody, writeRequestEnd } from './h1-request-body.ts';
 import { requestHeadRoom, writeRequestHead } from './h1-request-head.ts';
 import type { IdleConnection } from './idle-connections.ts';
 import type { UpstreamService } from './service.ts';
@@ -27,6 +30,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   isDead = false;
   /** Generation of the own identity that it was opened with; stale ones are not used again. */
   readonly generation: number;
+  readonly endpoint: Endpoint;
   /** Where it waits for its caller's next request. */
   readonly pool: CallerPool;
   idlePrevious: IdleConnection | null = null;
@@ -43,8 +47,12 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   #isRequestChunked = false;
   #isRequestDone = false;
   #isPersistent = true;
+  /** A byte of the upstream's has come. */
+  #hasHeard = false;
   readonly #body = new BodyDecoder();
   #informational = 0;
+  /** When the exchange has to be over, in the wheel's time; Infinity for never. */
+  #overMs = Infinity;
   #method = '';
   /** Of the WebSocket handshake under way, else ''. */
   #tunnelKey = '';
@@ -53,16 +61,19 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   #stash: Buffer | null = null;
   #isPaused = false;
 
-  constructor(service: UpstreamService, pool: CallerPool) {
+  /** @param socket  one that is open and whose peer is proved; null opens one */
+  constructor(service: UpstreamService, endpoint: Endpoint, pool: CallerPool, socket: Socket | null) {
     super();
     this.#service = service;
+    this.endpoint = endpoint;
     this.pool = pool;
-    this.generation = service.dialer.generation;
-    this.#isTls = service.dialer.isTls;
-    this.#socket = service.dialer.open(this);
+    this.generation = endpoint.dialer.generation;
+    this.#isTls = endpoint.dialer.isTls;
+    this.#socket = socket ?? endpoint.dialer.open(this, HTTP1_PROTOCOLS);
     this.#outlet = new Outlet(this.#socket, this.#isTls);
-    if (this.#isTls) this.#outlet.hold();
-    service.wheel.arm(this, service.timeouts.connectMs);
+    if (socket !== null) this.#state = IDLE;
+    else if (this.#isTls) this.#outlet.hold();
+    if (socket === null) service.wheel.arm(this, service.connectMs);
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#closed(error.code ?? error.message));
     this.#socket.on('close', () => this.#closed(''));
     this.#socket.on('drain', () => this.#drained());
@@ -76,14 +87,12 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   opened(): void {
     if (this.isDead) return;
     this.#outlet.release();
-    if (this.#isRequestDone) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
-    else this.#service.wheel.disarm(this);
+    this.#wait(this.#isRequestDone ? this.#service.responseMs : Infinity);
     if (this.#state === CONNECTING) this.#state = HEAD;
     if (!this.#outlet.isBlocked) this.#downstream?.resumeRequest();
     flushOutlets();
   }
 
-  /** Called by the dialer when the peer is not who it should be. */
   refused(failure: Failure, detail: string): void {
     this.#fail(failure, detail);
   }
@@ -94,8 +103,10 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     this.#tunnelKey = '';
     this.#isRequestDone = false;
     this.#informational = 0;
+    this.#overMs = this.#service.overMs(downstream.exchange);
+    this.#service.begun(this.endpoint, downstream.exchange);
     if (this.#state !== CONNECTING) {
-      this.#service.wheel.disarm(this);
+      this.#wait(Infinity);
       this.#state = HEAD;
     }
   }
@@ -118,15 +129,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   }
 
   requestBody(bytes: Buffer, start: number, end: number): void {
-    if (end === start) return;
-    if (!this.#isRequestChunked) {
-      this.#outlet.append(bytes, start, end);
-      return;
-    }
-    const at = this.#outlet.reserve(16);
-    this.#outlet.commit(writeChunkHeader(scratch, at, end - start));
-    this.#outlet.append(bytes, start, end);
-    this.#outlet.append(CRLF, 0, 2);
+    writeRequestBody(this.#outlet, this.#isRequestChunked, bytes, start, end);
   }
 
   requestEnd(trailers: Trailers | null): void {
@@ -137,29 +140,27 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
       if (this.#hasTunnelEnded) this.#tunnelDone();
       return;
     }
-    if (this.#isRequestChunked) {
-      this.#outlet.append(LAST_CHUNK, 0, LAST_CHUNK.length);
-      if (trailers !== null) this.#appendTrailers(trailers);
-      this.#outlet.append(CRLF, 0, 2);
-    }
+    writeRequestEnd(this.#outlet, this.#isRequestChunked, trailers);
     this.#requestSent();
   }
 
   abort(): void {
+    const downstream = this.#downstream;
     this.#downstream = null;
+    if (downstream !== null) this.#service.givenUp(this.endpoint, downstream.exchange);
     this.#destroy();
   }
 
   resumeResponse(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    if (this.#state === HEAD && this.#isRequestDone) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
-    else this.#service.wheel.disarm(this);
+    this.#wait(this.#state === HEAD && this.#isRequestDone ? this.#service.responseMs : Infinity);
     if (this.#isTls) resumeReading(this.#socket);
     else resumeShared(this.#socket);
   }
 
   onBytes(input: Buffer, inputEnd: number): boolean {
+    this.#hasHeard = true;
     let bytes = input;
     let end = inputEnd;
     let at = 0;
@@ -195,7 +196,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     if (this.#downstream !== null && this.#downstream.isBlocked) {
       this.#isPaused = true;
       // A caller that takes nothing keeps neither connection for ever; a tunnel lives by the probes of TCP.
-      if (this.#state !== TUNNEL) this.#service.wheel.arm(this, this.#service.timeouts.bodyIdleMs);
+      if (this.#state !== TUNNEL) this.#wait(this.#service.timeouts.bodyIdleMs);
       return false;
     }
     return true;
@@ -219,11 +220,11 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   onDeadline(): void {
     if (this.#state === CONNECTING) this.#fail('upstream_connect_timeout', '');
     else if (this.#state === IDLE || this.#state === TUNNEL) this.#destroy();
+    else if (this.#overMs <= this.#service.wheel.nowMs) this.#fail('request_timeout', '');
     else if (this.#isPaused) this.#fail('downstream_closed', 'response_not_taken');
     else this.#fail('upstream_timeout', '');
   }
 
-  /** Ends a connection that waits for its caller's next request. */
   evict(): void {
     this.#destroy();
   }
@@ -252,7 +253,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
       return next;
     }
     downstream.exchange.respondedAt = performance.now();
-    this.#service.wheel.disarm(this);
+    this.#wait(Infinity);
     this.#isPersistent = head.isPersistent && head.framing !== FRAMING.untilClose;
     if (!filterResponseFields(head, this.#isTls)) {
       this.#fail('upstream_malformed', 'connection_option');
@@ -270,7 +271,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     const downstream = this.#downstream;
     if (downstream !== null) downstream.exchange.requestedAt = performance.now();
     // A response that began before the request was complete has its head already.
-    if (this.#state === HEAD) this.#service.wheel.arm(this, this.#service.timeouts.responseMs);
+    if (this.#state === HEAD) this.#wait(this.#service.responseMs);
   }
 
   /** Begins the tunnel when a 101 is the answer to our handshake. */
@@ -281,7 +282,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
       return false;
     }
     downstream.exchange.respondedAt = performance.now();
-    this.#service.wheel.disarm(this);
+    this.#overMs = Infinity;
+    this.#wait(Infinity);
     filterResponseFields(head, this.#isTls);
     this.#state = TUNNEL;
     this.#isRequestDone = false;
@@ -292,7 +294,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
 
   /** Both directions have ended, and the socket closes by itself when the last byte is out. */
   #tunnelDone(): void {
+    const downstream = this.#downstream;
     this.#downstream = null;
+    if (downstream !== null) this.#service.answered(this.endpoint, downstream.exchange);
     this.#service.wheel.arm(this, this.#service.timeouts.bodyIdleMs);
   }
 
@@ -320,6 +324,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   #responseDone(downstream: Downstream, trailers: Trailers | null, hasExcess: boolean): void {
     const isReusable = this.#isPersistent && this.#isRequestDone && !hasExcess && !this.isDead;
     this.#downstream = null;
+    this.#service.answered(this.endpoint, downstream.exchange);
     if (hasExcess) this.#service.report.unsolicitedResponses++;
     if (isReusable) {
       this.isReused = true;
@@ -332,11 +337,6 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     downstream.respondEnd(trailers);
   }
 
-  #appendTrailers(trailers: Trailers): void {
-    const at = this.#outlet.reserve(trailers.end);
-    this.#outlet.commit(copyTrailers(trailers, scratch, at));
-  }
-
   #drained(): void {
     this.#outlet.isBlocked = false;
     this.#downstream?.resumeRequest();
@@ -346,6 +346,7 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   #closed(detail: string): void {
     if (this.isDead) return;
     if (this.#state === CONNECTING) this.#fail('upstream_connect_failed', detail);
+    else if (this.#isTls && !this.#hasHeard) this.#fail('upstream_refused_svid', detail);
     else this.#fail('upstream_reset', detail);
   }
 
@@ -355,10 +356,20 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     this.#downstream = null;
     this.#destroy();
     if (downstream !== null) {
+      this.#service.failed(this.endpoint, downstream.exchange, failure);
       downstream.exchange.detail = detail;
       downstream.upstreamFailed(failure);
       flushOutlets();
     }
+  }
+
+  /** Waits for so long, but never beyond the end of the exchange. */
+  #wait(delayMs: number): void {
+    const { wheel } = this.#service;
+    const leftMs = this.#overMs - wheel.nowMs;
+    const dueMs = delayMs < leftMs ? delayMs : leftMs;
+    if (dueMs === Infinity) wheel.disarm(this);
+    else wheel.arm(this, dueMs);
   }
 
   #destroy(): void {
@@ -387,5 +398,3 @@ const TUNNEL = 5;
 const HEAD_RECORD = new ResponseHead();
 
 const NO_FIELD_POLICY = fieldPolicy('allow', []);
-const CRLF = Buffer.from('\r\n', 'latin1');
-const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');

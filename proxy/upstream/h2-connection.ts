@@ -9,35 +9,47 @@ import type { ProxyTimeouts } from '#proto/config/proxy.ts';
 import { ERROR_CODE } from '#wire/h2/error-codes.ts';
 import type { H2Limits } from '#wire/h2/limits.ts';
 import { H2Session } from '#wire/h2/session.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream } from '../forward/streams.ts';
 import { flushOutlets } from '../io/outlet.ts';
 import { writeAtTurnEnd, writeOutput, type TurnWriter } from '../io/turn.ts';
-import type { CallerPool } from './caller-pool.ts';
 import type { Opening } from './dialer.ts';
+import type { Endpoint } from './endpoint.ts';
 import { StreamOwners } from './h2-stream-owners.ts';
 import { H2Upstream } from './h2-upstream.ts';
 import type { IdleConnection } from './idle-connections.ts';
+import type { Outcomes } from './outcomes.ts';
 
-/** What holds the connections of one upstream. */
-export interface H2Host {
+/** Where connections stand while they take streams. */
+export interface H2Holder {
+  readonly multiplexed: H2Connection[];
+}
+
+/** The upstream that connections belong to. */
+export interface H2Host extends Outcomes {
   readonly wheel: TimerWheel;
   readonly timeouts: ProxyTimeouts;
+  /** From a request's end to its response's head. */
+  readonly responseMs: number;
+  readonly connectMs: number;
+  /** When an exchange has to be over, in the wheel's time; Infinity for never. */
+  overMs(exchange: Exchange): number;
   readonly http2: H2Limits;
   readonly informationalResponses: number;
   /** The first stream is open again, or the last one is gone. */
   h2Busy(connection: H2Connection): void;
   h2Idle(connection: H2Connection): void;
-  /** It takes no more streams; those that are open go on. */
-  h2Retired(connection: H2Connection): void;
+  /** It may take a stream that it did not take before. */
+  h2Room(connection: H2Connection): void;
   /** It is gone. */
   h2Ended(connection: H2Connection): void;
 }
 
 export class H2Connection extends Deadline implements Opening, IdleConnection, TurnWriter {
   readonly host: H2Host;
-  /** Where it stands while it takes streams. */
-  readonly pool: CallerPool;
+  readonly endpoint: Endpoint;
+  readonly holder: H2Holder;
   readonly session: H2Session<H2Upstream>;
   readonly isTls: boolean;
   readonly scheme: 'http' | 'https';
@@ -64,18 +76,19 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   /** Requests that could not be sent at all; they fail when the turn is over. */
   #unsent: H2Upstream[] = [];
 
-  constructor(host: H2Host, pool: CallerPool, isTls: boolean, generation: number) {
+  constructor(host: H2Host, endpoint: Endpoint, holder: H2Holder, generation: number) {
     super();
     this.host = host;
-    this.pool = pool;
-    this.isTls = isTls;
-    this.scheme = isTls ? 'https' : 'http';
+    this.endpoint = endpoint;
+    this.holder = holder;
+    this.isTls = endpoint.dialer.isTls;
+    this.scheme = this.isTls ? 'https' : 'http';
     this.generation = generation;
     this.session = new H2Session<H2Upstream>({ server: null, client: new StreamOwners(this) }, host.http2, host.wheel.nowMs);
     // Content waits until the socket is open; heads are gathered.
     this.session.hold();
     this.#idleSinceMs = host.wheel.nowMs;
-    host.wheel.arm(this, host.timeouts.connectMs);
+    host.wheel.arm(this, host.connectMs);
   }
 
   /** The socket that it will speak on; `opened` follows, or its end. */
@@ -150,25 +163,13 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   /** The upstream has said that it takes no more streams. */
   going(): void {
     if (this.#isRetired) return;
-    this.#isRetired = true;
-    this.host.h2Retired(this);
-  }
-
-  /** Until when a response's head is waited for. */
-  responseDueMs(): number {
-    return this.host.wheel.nowMs + this.host.timeouts.responseMs;
-  }
-
-  /** Until when a caller may leave a response lie. */
-  stallDueMs(): number {
-    return this.host.wheel.nowMs + this.host.timeouts.bodyIdleMs;
+    this.#leaveHolder();
   }
 
   /** Takes no new streams from now on and ends with its last one. */
   retire(): void {
     if (this.#isRetired || this.#state === CLOSED) return;
-    this.#isRetired = true;
-    this.host.h2Retired(this);
+    this.#leaveHolder();
     this.session.shutdown();
     this.touch();
   }
@@ -248,6 +249,14 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
       this.host.h2Idle(this);
     }
     if (this.session.isDrained && this.#live.size === 0) this.#end('upstream_reset', 'drained');
+    else if (this.hasRoom) this.host.h2Room(this);
+  }
+
+  #leaveHolder(): void {
+    this.#isRetired = true;
+    const { multiplexed } = this.holder;
+    const index = multiplexed.indexOf(this);
+    if (index >= 0) multiplexed.splice(index, 1);
   }
 
   #closed(detail: string): void {
@@ -263,7 +272,7 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
     if (this.#state === CLOSED) return;
     const wasOpen = this.#state === OPEN;
     this.#state = CLOSED;
-    this.#isRetired = true;
+    this.#leaveHolder();
     this.host.wheel.remove(this);
     this.host.h2Ended(this);
     for (const upstream of this.#live) upstream.fail(failure, detail);

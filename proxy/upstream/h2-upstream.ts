@@ -20,6 +20,8 @@ export class H2Upstream implements Upstream {
   /** When the wait that is under way is over, in the wheel's time; Infinity for none. */
   dueMs = Infinity;
   readonly #connection: H2Connection;
+  /** When the exchange has to be over, in the wheel's time; Infinity for never. */
+  readonly #overMs: number;
   #downstream: Downstream | null;
   #stream: H2Stream<H2Upstream> | null = null;
   #informational = 0;
@@ -31,6 +33,9 @@ export class H2Upstream implements Upstream {
     this.#connection = connection;
     this.#downstream = downstream;
     this.isReused = connection.isReused;
+    this.#overMs = connection.host.overMs(downstream.exchange);
+    this.dueMs = this.#overMs;
+    connection.host.begun(connection.endpoint, downstream.exchange);
   }
 
   get isBlocked(): boolean {
@@ -70,20 +75,23 @@ export class H2Upstream implements Upstream {
     if (downstream !== null) downstream.exchange.requestedAt = performance.now();
     if (this.#stream === null) return;
     this.#connection.session.sendEnd(this.#stream, trailers);
-    if (!this.#hasHead) this.dueMs = this.#connection.responseDueMs();
+    if (!this.#hasHead) this.#due(this.#connection.host.responseMs);
     this.#connection.touch();
   }
 
   abort(): void {
+    const downstream = this.#downstream;
     this.#downstream = null;
     this.#breakOff();
+    if (downstream === null) return;
     this.#connection.left(this);
+    this.#connection.host.givenUp(this.#connection.endpoint, downstream.exchange);
   }
 
   resumeResponse(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.dueMs = Infinity;
+    this.dueMs = this.#overMs;
     const stream = this.#stream;
     if (stream === null) return;
     this.#connection.session.consumed(stream, stream.unconsumed);
@@ -107,7 +115,7 @@ export class H2Upstream implements Upstream {
     const downstream = this.#downstream;
     if (downstream === null) return;
     this.#hasHead = true;
-    this.dueMs = Infinity;
+    this.dueMs = this.#overMs;
     downstream.exchange.respondedAt = performance.now();
     filterResponseFields(head, this.#connection.isTls);
     downstream.respondHead(head);
@@ -120,7 +128,7 @@ export class H2Upstream implements Upstream {
     if (downstream.isBlocked) {
       this.#isPaused = true;
       // A caller that takes nothing keeps neither stream nor window for ever.
-      this.dueMs = this.#connection.stallDueMs();
+      this.#due(this.#connection.host.timeouts.bodyIdleMs);
       return;
     }
     this.#connection.session.consumed(stream, end - start);
@@ -135,6 +143,7 @@ export class H2Upstream implements Upstream {
     if (this.#isRequestDone) this.#stream = null;
     else this.#breakOff();
     this.#connection.left(this);
+    this.#connection.host.answered(this.#connection.endpoint, downstream.exchange);
     const hasTrailers = trailers !== null && filterTrailers(trailers, NO_FIELD_POLICY) > 0;
     downstream.respondEnd(hasTrailers ? trailers : null);
   }
@@ -155,7 +164,8 @@ export class H2Upstream implements Upstream {
   /** What was waited for did not come in time. */
   overdue(): void {
     this.#breakOff();
-    if (this.#isPaused) this.fail('downstream_closed', 'response_not_taken');
+    if (this.#overMs <= this.#connection.host.wheel.nowMs) this.fail('request_timeout', '');
+    else if (this.#isPaused) this.fail('downstream_closed', 'response_not_taken');
     else this.fail('upstream_timeout', '');
   }
 
@@ -166,8 +176,15 @@ export class H2Upstream implements Upstream {
     this.#stream = null;
     if (downstream === null) return;
     this.#connection.left(this);
+    this.#connection.host.failed(this.#connection.endpoint, downstream.exchange, failure);
     downstream.exchange.detail = detail;
     downstream.upstreamFailed(failure);
+  }
+
+  /** Waits for so long, but never beyond the end of the exchange. */
+  #due(delayMs: number): void {
+    const dueMs = this.#connection.host.wheel.nowMs + delayMs;
+    this.dueMs = dueMs < this.#overMs ? dueMs : this.#overMs;
   }
 
   #breakOff(): void {

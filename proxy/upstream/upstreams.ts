@@ -1,0 +1,114 @@
+/**
+ * Every upstream of a sidecar, made from its configuration: the local workload behind each inbound listener, the peer behind each
+ * outbound one. What they were opened with is let go, or proved anew, when the own identity or a bundle changes.
+ */
+import type { IdentitySnapshot } from '#certs/source/assemble.ts';
+import type { VerifyCache } from '#certs/verify-cache.ts';
+import type { CircuitConfig, HostPort, InboundConfig, OutboundConfig, OutlierConfig, RetryConfig } from '#proto/config/proxy.ts';
+import type { Runtime } from '../runtime.ts';
+import { HTTP1_PROTOCOLS, HTTP_PROTOCOLS } from '../tls/alpn.ts';
+import { TlsDialer } from '../tls/tls-dialer.ts';
+import { plainDialer } from './dialer.ts';
+import { Endpoint } from './endpoint.ts';
+import { IdleConnections } from './idle-connections.ts';
+import { UpstreamService } from './service.ts';
+
+export class Upstreams {
+  readonly services: UpstreamService[] = [];
+  readonly #runtime: Runtime;
+  readonly #cache: VerifyCache;
+  readonly #idle: IdleConnections;
+  readonly #dialers: TlsDialer[] = [];
+
+  constructor(runtime: Runtime, cache: VerifyCache) {
+    this.#runtime = runtime;
+    this.#cache = cache;
+    this.#idle = new IdleConnections(runtime.limits.idleUpstreamConnections);
+  }
+
+  /** The workload behind an inbound listener: each caller has connections of its own. */
+  workload({ forwardTo, upstreamProtocol }: InboundConfig): UpstreamService {
+    const endpoint = new Endpoint(addressOf(forwardTo), plainDialer(forwardTo), upstreamProtocol);
+    const { connections } = this.#runtime.limits;
+    return this.#service('inbound', [endpoint], {
+      circuit: { connections, pendingRequests: Infinity, requests: Infinity },
+      retries: ONE_RETRY,
+      outlier: NEVER_OUT,
+      sharedConnections: 0,
+    });
+  }
+
+  /** The peer behind an outbound listener. */
+  peer(config: OutboundConfig): UpstreamService {
+    const mayShare = config.http2 === 'prefer';
+    const endpoints = config.endpoints.map(
+      (address) =>
+        new Endpoint(
+          addressOf(address),
+          this.dialer(config, address, mayShare ? HTTP_PROTOCOLS : HTTP1_PROTOCOLS),
+          mayShare ? null : 'http1',
+        ),
+    );
+    return this.#service('outbound', endpoints, {
+      circuit: config.circuit,
+      retries: config.retries,
+      outlier: config.outlier,
+      sharedConnections: mayShare ? config.connectionsPerEndpoint : 0,
+    });
+  }
+
+  /** Opens mutual TLS connections to a peer, of which those that no longer verify are ended. */
+  dialer(config: OutboundConfig, endpoint: HostPort, protocols: readonly string[]): TlsDialer {
+    const dialer = new TlsDialer({
+      endpoint,
+      expect: config.expect,
+      sni: config.sni,
+      identity: () => this.#runtime.snapshot.identity,
+      cache: this.#cache,
+      clock: this.#runtime.clock,
+      protocols,
+    });
+    this.#dialers.push(dialer);
+    return dialer;
+  }
+
+  /** The identity in force was replaced. */
+  identityChanged(identity: IdentitySnapshot, areBundlesNew: boolean): void {
+    if (areBundlesNew) for (const dialer of this.#dialers) dialer.reverify(identity);
+    for (const service of this.services) service.letGoOld();
+  }
+
+  #service(
+    direction: 'inbound' | 'outbound',
+    endpoints: readonly Endpoint[],
+    bounds: { circuit: CircuitConfig; retries: RetryConfig; outlier: OutlierConfig; sharedConnections: number },
+  ): UpstreamService {
+    const { headLimits, limits, report, timeouts, wheel } = this.#runtime;
+    const { http2, informationalResponses } = limits;
+    const name = endpoints[0]?.name ?? '';
+    const service = new UpstreamService({
+      name,
+      direction,
+      endpoints,
+      wheel,
+      timeouts,
+      headLimits,
+      informationalResponses,
+      idle: this.#idle,
+      report,
+      http2,
+      ...bounds,
+    });
+    this.services.push(service);
+    return service;
+  }
+}
+
+function addressOf({ host, port }: HostPort): string {
+  return `${host}:${port}`;
+}
+
+/** What the local workload has: a connection that it closed just then is worth one more try. */
+const ONE_RETRY: RetryConfig = { attempts: 1, budgetPercent: 100, tryMs: 0 };
+/** There is no other. */
+const NEVER_OUT: OutlierConfig = { consecutiveFailures: 0, ejectionMs: 0, maxEjectedPercent: 0 };
