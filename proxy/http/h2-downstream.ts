@@ -218,7 +218,8 @@ export class H2Downstream extends Deadline implements TurnWriter, StreamOwner, S
   /** Sends what is gathered, then our end; what still comes is read and dropped for a while, so that the last words are not lost. */
   #endAfterOutput(): void {
     this.#state = CLOSING;
-    this.session.close(ERROR_CODE.noError);
+    // One that is drained has said so.
+    if (!this.session.isDrained) this.session.close(ERROR_CODE.noError);
     this.#write();
     this.#socket.end();
     this.runtime.wheel.arm(this, this.runtime.timeouts.bodyIdleMs);
