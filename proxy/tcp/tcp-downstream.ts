@@ -82,13 +82,13 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
   }
 
   onDeadline(): void {
-    const { wheel, timeouts } = this.#runtime;
+    const { wheel } = this.#runtime;
     if (this.#upstream === null) {
       this.#dialling?.cancel();
       return this.#dial('upstream_connect_timeout', '');
     }
     if (wheel.nowMs >= this.#retireAtMs) return this.#end('tcp_age', '', 'age');
-    if (timeouts.tcpIdleMs > 0 && wheel.nowMs - this.#movedAtMs >= timeouts.tcpIdleMs) return this.#end('tcp_idle', '', 'idle');
+    if (wheel.nowMs >= this.#idleDueMs()) return this.#end('tcp_idle', '', 'idle');
     this.#armNext();
   }
 
@@ -149,11 +149,17 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
   }
 
   #armNext(): void {
-    const { wheel, timeouts } = this.#runtime;
-    const idleDueMs = timeouts.tcpIdleMs === 0 ? Infinity : this.#movedAtMs + timeouts.tcpIdleMs;
-    const dueMs = Math.min(idleDueMs, this.#retireAtMs);
+    const { wheel } = this.#runtime;
+    const dueMs = Math.min(this.#idleDueMs(), this.#retireAtMs);
     if (dueMs === Infinity) wheel.disarm(this);
     else wheel.arm(this, dueMs - wheel.nowMs);
+  }
+
+  #idleDueMs(): number {
+    const { idleMs, tcpIdleMs } = this.#runtime.timeouts;
+    const limitMs = tcpIdleMs === 0 ? Infinity : tcpIdleMs;
+    // Where nobody has said a word yet it may as well be an HTTP connection that is kept for later.
+    return this.#movedAtMs + (this.onUpstreamSpoke === null ? limitMs : Math.min(limitMs, idleMs));
   }
 
   #end(failure: Failure, detail: string, reason: CloseReason): void {
