@@ -4,6 +4,9 @@ import { readApiDefinition } from './api-definition.ts';
 import type { FaultList, FieldReader } from './fields.ts';
 import { readAuthorizationPolicy } from './istio-authorization-policy.ts';
 import { readNamespaceTree } from './namespace-tree.ts';
+import { readInventory } from './network/inventory.ts';
+import { readClusterNetworkPolicy } from './network/read-cluster-network-policy.ts';
+import { readNetworkPolicy } from './network/read-network-policy.ts';
 import { readPeerAuthentication } from './peer-authentication.ts';
 import { EMPTY_SET } from './policy-set.ts';
 import type { PolicySet } from './policy-set.ts';
@@ -21,6 +24,7 @@ export interface PolicyKind {
 
 const ISTIO = 'security.istio.io';
 const OURS = 'security.postern.mesh';
+const NETWORK = 'policy.networking.k8s.io';
 
 export const KINDS: readonly PolicyKind[] = [
   {
@@ -66,7 +70,33 @@ export const KINDS: readonly PolicyKind[] = [
     family: 'APIDefinition',
     read: (document, faults) => adding('apis', readApiDefinition(document, faults)),
   },
+  {
+    group: OURS,
+    versions: ['v1alpha1'],
+    kind: 'Inventory',
+    family: 'Inventory',
+    read: (document, faults) => adding('inventories', readInventory(document, faults)),
+  },
+  {
+    group: 'networking.k8s.io',
+    versions: ['v1'],
+    kind: 'NetworkPolicy',
+    family: 'NetworkPolicy',
+    read: (document, faults) => adding('networkPolicies', readNetworkPolicy(document, faults)),
+  },
+  clusterNetworkKind('ClusterNetworkPolicy', 'v1alpha2'),
+  clusterNetworkKind('AdminNetworkPolicy', 'v1alpha1'),
+  clusterNetworkKind('BaselineAdminNetworkPolicy', 'v1alpha1'),
 ];
+
+function clusterNetworkKind(
+  kind: 'ClusterNetworkPolicy' | 'AdminNetworkPolicy' | 'BaselineAdminNetworkPolicy',
+  version: string,
+): PolicyKind {
+  const read: PolicyKind['read'] = (document, faults) =>
+    adding('networkPolicies', readClusterNetworkPolicy(document, kind, faults));
+  return { group: NETWORK, versions: [version], kind, family: kind, read };
+}
 
 function readCluster(document: FieldReader, faults: FaultList): PolicySet | null {
   const read = readClusterAccessPolicy(document, faults);

@@ -2,6 +2,8 @@
 import type { ApiDefinition } from './api-definition.ts';
 import type { PeerAuthentication, RequestAuthentication } from './authentication.ts';
 import type { Policy } from './model.ts';
+import type { Inventory } from './network/inventory.ts';
+import type { NetworkPolicy } from './network/network-policy.ts';
 import type { NamespaceTree } from './tree.ts';
 
 export interface PolicySet {
@@ -12,6 +14,8 @@ export interface PolicySet {
   readonly strictMtls: readonly Policy[];
   readonly trees: readonly NamespaceTree[];
   readonly apis: readonly ApiDefinition[];
+  readonly networkPolicies: readonly NetworkPolicy[];
+  readonly inventories: readonly Inventory[];
 }
 
 /** A set of nothing but policies. */
@@ -27,6 +31,8 @@ export function joinSets(sets: readonly PolicySet[]): PolicySet {
     strictMtls: sets.flatMap(({ strictMtls }) => strictMtls),
     trees: sets.flatMap(({ trees }) => trees),
     apis: sets.flatMap(({ apis }) => apis),
+    networkPolicies: sets.flatMap(({ networkPolicies }) => networkPolicies),
+    inventories: sets.flatMap(({ inventories }) => inventories),
   };
 }
 
@@ -37,4 +43,6 @@ export const EMPTY_SET: PolicySet = Object.freeze({
   strictMtls: [],
   trees: [],
   apis: [],
+  networkPolicies: [],
+  inventories: [],
 });

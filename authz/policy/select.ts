@@ -3,6 +3,8 @@ import type { ApiOperations } from './api-definition.ts';
 import { effectiveDefaults, levelsOf } from './flow.ts';
 import type { Policy, Workload } from './model.ts';
 import { policyTitle, selectsWorkload } from './model.ts';
+import { joinInventories } from './network/inventory.ts';
+import { networkView } from './network/stages.ts';
 import { resolveOperations } from './operations.ts';
 import type { PolicySet } from './policy-set.ts';
 import { jwtRulesOf, mtlsRequirement } from './precedence.ts';
@@ -35,15 +37,17 @@ export function selectPolicies(set: PolicySet, workload: Workload, options: Sele
   const own = withoutConflict(inForce.filter(({ scope }) => scope === null));
   const clustered = inForce.filter(({ scope }) => scope !== null);
   const jwtRules = jwtRulesOf(set.requestAuthentications, workload, rootNamespace);
+  const network = networkView(set.networkPolicies, joinInventories(set.inventories), workload);
   return {
     namespace: workload.namespace,
     trustDomains: [...new Set([options.trustDomain, ...options.trustDomainAliases])],
     policies: sortedByTitle([...own, ...effectiveDefaults(own, clustered, path)], workload),
     levels: levelsOf(clustered, path),
-    network: [],
+    network: network.stages,
     mtls: strictest(set, clustered, mtlsRequirement(set.peerAuthentications, workload, rootNamespace)),
     jwtRules,
     spaceDelimitedClaims: spaceDelimitedClaims(jwtRules),
+    losses: network.losses,
     validUntilMs: earliest(selecting.map(({ validity }) => nextBoundary(validity, nowMs))),
   };
 }

@@ -18,6 +18,7 @@
 import type { JwtRule } from './authentication.ts';
 import type { Expression } from './expression.ts';
 import type { Policy, Position } from './model.ts';
+import type { NetworkLoss } from './network/pods.ts';
 
 export interface WorkloadPolicies {
   readonly namespace: string;
@@ -33,6 +34,8 @@ export interface WorkloadPolicies {
   readonly jwtRules: readonly JwtRule[];
   /** Claims that are lists of words, beside `scope` and `permission`. */
   readonly spaceDelimitedClaims: readonly SpaceDelimitedClaims[];
+  /** What of network policies could not be said about identities. No part of what decides. */
+  readonly losses: readonly NetworkLoss[];
   /** When another set is in force, in milliseconds since 1970; null for never. No part of what decides. */
   readonly validUntilMs: number | null;
 }
