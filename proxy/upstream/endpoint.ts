@@ -21,6 +21,8 @@ export class Endpoint implements H2Holder {
   readonly waiting: HeldRequest[] = [];
   /** Connections that are being opened to be shared. */
   handshakes = 0;
+  /** Streams that its newest connection takes; before it has said so, what RFC 9113, section 6.5.2 recommends as the least. */
+  streams = 100;
   /** Exchanges under way. */
   inFlight = 0;
   /** Exchanges in a row that failed by the endpoint's fault. */

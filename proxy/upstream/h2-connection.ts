@@ -102,7 +102,7 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   /** Whether a request may be given to it now. */
   get hasRoom(): boolean {
     if (this.#isRetired || this.#state === CLOSED) return false;
-    return this.session.canOpen && (this.#hasHeard || this.session.openStreams < UNTOLD_STREAMS);
+    return this.session.canOpen && (this.#hasHeard || this.session.openStreams < this.endpoint.streams);
   }
 
   /** Takes an exchange; call only when `hasRoom`. */
@@ -184,9 +184,12 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
       this.#end('upstream_malformed', 'early_bytes');
       return true;
     }
-    this.#hasHeard = true;
     this.#heardAtMs = this.host.wheel.nowMs;
     const fault = this.session.receive(bytes, 0, end);
+    if (!this.#hasHeard) {
+      this.#hasHeard = true;
+      this.endpoint.streams = this.session.peer.maxConcurrentStreams;
+    }
     if (fault === null) this.touch();
     else this.#end('upstream_malformed', fault);
     flushOutlets();
@@ -280,7 +283,8 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
     this.session.close(ERROR_CODE.noError);
     const socket = this.#socket;
     if (socket === null) return;
-    if (!wasOpen) {
+    // Whoever is not who it should be gets nothing more.
+    if (!wasOpen || failure === 'upstream_identity') {
       socket.destroy();
       return;
     }
@@ -298,7 +302,5 @@ const CLOSED = 2;
 /** How often the waits of open streams are looked at, and how often an idle connection is. */
 const TICK_MS = 250;
 const IDLE_TICK_MS = 1_000;
-/** Streams before the upstream has said how many it takes (RFC 9113, section 6.5.2 recommends no fewer). */
-const UNTOLD_STREAMS = 100;
 /** What our last frames have to leave, milliseconds. */
 const LINGER_MS = 2_000;

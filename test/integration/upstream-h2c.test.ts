@@ -2,26 +2,16 @@
  * A workload that speaks HTTP/2 without TLS behind the sidecar: requests become streams, responses come back whole, and what the
  * workload does to a stream or a connection reaches the caller as what it is.
  */
-import { once } from 'node:events';
-import {
-  constants,
-  createServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { constants } from 'node:http2';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
+import { startHttp2Peer, type Http2Answer, type Http2Peer } from '#test/support/http2-peer.ts';
 import { statusOf, valuesOf } from '#test/support/http-reader.ts';
 import { MeshIdentities } from '#test/support/mesh-identities.ts';
 import { plainClient } from '#test/support/raw-client.ts';
 import { seededBytes } from '#test/support/random.ts';
 import { eventually, startSidecar, type Settings, type Sidecar } from '#test/support/sidecar.ts';
-
-type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
 const mesh = new MeshIdentities();
 const disposables: AsyncDisposable[] = [];
@@ -71,7 +61,10 @@ describe('a workload that speaks HTTP/2', () => {
 
   test('has its trailers, its interim responses and its empty answers passed on', async () => {
     const app = await appOf((stream, headers) => {
-      if (headers[':path'] === '/empty') return stream.respond({ ':status': 204 }, { endStream: true });
+      if (headers[':path'] === '/empty') {
+        stream.respond({ ':status': 204 }, { endStream: true });
+        return;
+      }
       stream.additionalHeaders({ ':status': 103, link: '</style.css>' });
       stream.respond({ ':status': 200 }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': 'abc', host: 'evil' }));
@@ -157,40 +150,8 @@ test('two callers never share a connection to the workload', async () => {
   await eventually('nobody may use them any more', () => app.sessions.every((session) => session.destroyed));
 });
 
-class App implements AsyncDisposable {
-  readonly sessions: ServerHttp2Session[] = [];
-  streams = 0;
-  readonly server: Http2Server;
-
-  constructor(answer: Answer) {
-    this.server = createServer();
-    this.server.on('session', (session) => {
-      this.sessions.push(session);
-      session.on('error', () => {});
-    });
-    this.server.on('stream', (stream, headers) => {
-      this.streams++;
-      stream.on('error', () => {});
-      answer(stream as ServerHttp2Stream, headers); // what a server is given
-    });
-  }
-
-  get port(): number {
-    // A server that listens on TCP has such an address.
-    return (this.server.address() as AddressInfo).port;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.server.close();
-    for (const session of this.sessions) session.destroy();
-    return Promise.resolve();
-  }
-}
-
-async function appOf(answer: Answer): Promise<App> {
-  const app = new App(answer);
-  app.server.listen(0, '127.0.0.1');
-  await once(app.server, 'listening');
+async function appOf(answer: Http2Answer): Promise<Http2Peer> {
+  const app = await startHttp2Peer(answer);
   disposables.push(app);
   return app;
 }
