@@ -13,8 +13,8 @@ const at = (file: string, search: string, replacement: string): Mutant => ({ fil
 
 export const MUTANTS: readonly Mutant[] = [
   // Reader.
-  at('policy/istio-authorization-policy.ts', "spec.text('action') ?? 'ALLOW'", "'ALLOW' as string"),
-  at('policy/istio-authorization-policy.ts', "if (action === 'DENY' && rules.length === 0) {", 'if (false) {'),
+  at('policy/istio-authorization-policy.ts', "spec.word('action', ACTIONS, 'PN0207') ?? 'ALLOW'", "'ALLOW' as Action"),
+  at('policy/istio-authorization-policy.ts', "if ((action === 'DENY' || action === 'CUSTOM') && rules.length === 0) {", 'if (false) {'),
   at('policy/istio-authorization-policy.ts', '? null : { key, values, notValues }', '? null : { key, values, notValues: [] }'),
   at('policy/istio-authorization-policy.ts', 'if (hasAccounts && hasOthers) {', 'if (false) {'),
   at(
@@ -22,13 +22,13 @@ export const MUTANTS: readonly Mutant[] = [
     'return { name, from, to, when, position: rule.position };',
     'return { name, from, to: to.slice(0, 1), when, position: rule.position };',
   ),
-  at('policy/istio-authorization-policy.ts', "dryRun === 'false'", "dryRun === 'true'"),
+  at('policy/istio-authorization-policy.ts', "FALSE|False)$/.test(dryRun)", "FALSE|False)?/.test(dryRun)"),
   at(
-    'policy/istio-authorization-policy.ts',
+    'policy/metadata.ts',
     "const labels = selector.textMap('matchLabels');",
     "const labels = { ...selector.textMap('matchLabels'), app: 'orders' };",
   ),
-  at('policy/istio-authorization-policy.ts', 'isForGateways && spec.has', 'false && spec.has'),
+  at('policy/metadata.ts', 'ways.filter(Boolean).length > 1', 'false'),
   at('policy/istio-authorization-policy.ts', 'notIpBlocks: checkIp', 'notIpBlocks: checkNothing'),
   at('policy/values.ts', 'Number(text) <= 65_535', 'Number(text) <= 99_999'),
   at('policy/values.ts', 'if (isAfterRest) return badTemplate', 'if (false) return badTemplate'),
@@ -40,7 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
   at('policy/read.ts', 'if (first === undefined) {', 'if (true) {'),
   at('policy/model.ts', 'if (policy.isForGateways) return false;', ''),
   at('policy/model.ts', 'namespace !== rootNamespace', 'true'),
-  at('policy/model.ts', 'workload.labels[label] !== wanted', 'false'),
+  at('policy/model.ts', 'Object.hasOwn(labels, label) && labels[label] === wanted', 'true'),
   // Planner: what values mean.
   at('plan/patterns.ts', "if (value.endsWith('*')) return { form: 'prefix', text: toBinary(value.slice(0, -1)) };", ''),
   at('plan/patterns.ts', "stringPattern(value.toLowerCase(), 'present')", "stringPattern(value, 'present')"),

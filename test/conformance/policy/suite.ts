@@ -156,14 +156,23 @@ export function comparePairs(pairs: number, perSet: number, make: () => readonly
 }
 
 function describePolicy(policy: Policy): string {
-  return JSON.stringify(policy, withoutEmpty);
+  return inKeyOrder(policy);
+}
+
+/** As JSON, whatever order members were written in. */
+function inKeyOrder(value: object): string {
+  const sorted = (inner: unknown): unknown =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).toSorted(([left], [right]) => (left < right ? -1 : 1)))
+      : inner;
+  return JSON.stringify(value, (key, inner: unknown) => sorted(withoutEmpty(key, inner)));
 }
 
 function withoutEmpty(key: string, value: unknown): unknown {
   return key === 'position' || (Array.isArray(value) && value.length === 0) ? undefined : value;
 }
 
-const GOOD = JSON.stringify({
+const GOOD = inKeyOrder({
   namespace: 'shop',
   name: 'orders',
   mode: 'enforce',
