@@ -22,6 +22,8 @@ export interface Certificates {
   /** Certificate and key in one file, as HAProxy wants them. */
   readonly serverCombined: string;
   readonly callers: readonly Holder[];
+  /** The same of the first caller. */
+  readonly callerCombined: string;
   /** A good SVID that no rule and no allow-list names. */
   readonly stranger: Holder;
   /** The callers as bench/load/load.c reads them. */
@@ -32,6 +34,7 @@ export function makeCertificates(folder: string): Certificates {
   const times = { atMs: Date.now(), lifetimeMs: LIFETIME_MS };
   const root = createRoot({ trustDomain: TRUST_DOMAIN, ...times });
   const bundle = `${folder}/ca.pem`;
+  const callerCombined = `${folder}/caller.combined.pem`;
   const serverCombined = `${folder}/server.combined.pem`;
   writeFileSync(bundle, root.bundlePem);
   const issue = (file: string, path: string): Holder => {
@@ -41,13 +44,22 @@ export function makeCertificates(folder: string): Certificates {
     writeFileSync(holder.certificate, svid.certificatePem);
     writeFileSync(holder.key, svid.keyPem, { mode: 0o600 });
     if (file === 'server') writeFileSync(serverCombined, svid.certificatePem + svid.keyPem, { mode: 0o600 });
+    if (file === 'caller-0') writeFileSync(callerCombined, svid.certificatePem + svid.keyPem, { mode: 0o600 });
     return { ...holder, fingerprint: createHash('sha1').update(svid.certificate.der).digest('hex') };
   };
   const server = issue('server', '/ns/shop/sa/orders');
   const callers = Array.from({ length: CALLERS }, (_, i) => issue(`caller-${i}`, `/ns/${LOAD_NAMESPACE}/sa/caller-${i}`));
   const identityList = `${folder}/identities`;
   writeFileSync(identityList, callers.map((one) => `${one.certificate} ${one.key}\n`).join(''));
-  return { bundle, server, serverCombined, callers, stranger: issue('stranger', '/ns/elsewhere/sa/stranger'), identityList };
+  return {
+    bundle,
+    server,
+    serverCombined,
+    callers,
+    callerCombined,
+    stranger: issue('stranger', '/ns/elsewhere/sa/stranger'),
+    identityList,
+  };
 }
 
 const CALLERS = 100;

@@ -7,13 +7,13 @@ import { existsSync, mkdirSync, statSync, truncateSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from './certificates.ts';
 import { checkAccessLog, passGate } from './gate.ts';
-import { type Loader, startLoader } from './load/loader.ts';
+import { type Load, type Loader, type Programs, startLoader } from './load/loader.ts';
 import type { Cores } from './machine.ts';
 import { policySet } from './policy-set.ts';
 import { coreBusyUs, cpuPressure, ownCpuUs, processCost, processMemory, processTree } from './process-cost.ts';
 import { freePorts, type Running, startProcess } from './processes.ts';
 import { type Entrant, entrantName, type Scenario, type Setup } from './scenarios.ts';
-import type { Launch, Target } from './targets/target.ts';
+import type { Job, Launch, Target } from './targets/target.ts';
 
 export interface Options {
   readonly rounds: number;
@@ -28,8 +28,10 @@ export interface Options {
 export interface Bench {
   readonly folder: string;
   readonly certificates: Certificates;
-  readonly loader: string;
+  readonly programs: Programs;
   readonly upstreamPort: number;
+  /** The gRPC app. */
+  readonly grpcPort: number;
   readonly cores: Cores;
   readonly targets: ReadonlyMap<string, Target>;
   readonly options: Options;
@@ -86,9 +88,9 @@ export interface Outcome {
 export async function measureSetup(bench: Bench, setup: Setup, wanted: readonly Scenario[]): Promise<Outcome[]> {
   const scenarios = setup.scenarios.filter((one) => wanted.includes(one));
   if (scenarios.length === 0) return [];
-  const entrants = setup.entrants.filter((one) => bench.targets.has(one.target));
+  const entrants = setup.entrants.filter((one) => bench.targets.get(one.target)?.jobs.includes(setup.job) === true);
   if (scenarios.every((one) => one.measure === 'memory')) {
-    return [await measureMemory(bench, entrants, scenarios[0] ?? fail())];
+    return [await measureMemory(bench, setup.job, entrants, scenarios[0] ?? fail())];
   }
 
   const faults = new Map<string, string>();
@@ -97,9 +99,9 @@ export async function measureSetup(bench: Bench, setup: Setup, wanted: readonly 
   try {
     for (const entrant of entrants) {
       try {
-        const contestant = await enter(bench, entrant);
+        const contestant = await enter(bench, setup.job, entrant);
         contestants.push(contestant);
-        await passGate(contestant.port, bench.certificates, entrant.rules > 0);
+        await passGate(setup.job, contestant.port, bench.certificates, entrant.rules > 0);
       } catch (error) {
         const at = contestants.findIndex((one) => one.name === entrantName(entrant));
         for (const failed of at === -1 ? [] : contestants.splice(at, 1)) await failed.process?.stop();
@@ -108,7 +110,7 @@ export async function measureSetup(bench: Bench, setup: Setup, wanted: readonly 
     }
     for (const [index, scenario] of scenarios.entries()) {
       const warmSeconds = bench.options.warmSeconds / (index === 0 ? 1 : 3);
-      outcomes.push(await measureScenario(bench, contestants, scenario, warmSeconds, new Map(faults)));
+      outcomes.push(await measureScenario(bench, setup.job, contestants, scenario, warmSeconds, new Map(faults)));
     }
   } finally {
     for (const one of contestants) await one.process?.stop();
@@ -126,18 +128,21 @@ interface Contestant {
   readonly startOwnCpuMs: number;
 }
 
-async function enter(bench: Bench, entrant: Entrant): Promise<Contestant> {
+async function enter(bench: Bench, job: Job, entrant: Entrant): Promise<Contestant> {
   const name = entrantName(entrant);
   const target = bench.targets.get(entrant.target) ?? fail();
-  const [port = 0, statusPort = 0] = await freePorts(2);
+  const [port = 0, peerPort = 0, statusPort = 0, peerStatusPort = 0] = await freePorts(4);
   const folder = `${bench.folder}/${name.replaceAll(' ', '-')}-${port}`;
   mkdirSync(folder);
   const launch = target.prepare({
     folder,
     certificates: bench.certificates,
+    job,
     port,
+    peerPort,
     statusPort,
-    upstreamPort: bench.upstreamPort,
+    peerStatusPort,
+    upstreamPort: job === 'grpc' ? bench.grpcPort : bench.upstreamPort,
     rules: policySet(entrant.rules),
     nodeOptions: bench.options.nodeOptions,
   });
@@ -149,6 +154,7 @@ async function enter(bench: Bench, entrant: Entrant): Promise<Contestant> {
 
 async function measureScenario(
   bench: Bench,
+  job: Job,
   contestants: readonly Contestant[],
   scenario: Scenario,
   warmSeconds: number,
@@ -168,19 +174,17 @@ async function measureScenario(
   const loaders = new Map<Contestant, Loader>();
   try {
     for (const one of all) {
-      const load = {
-        port: one.port,
-        connections: scenario.connections,
-        requests: `${bench.folder}/${scenario.requests}.requests`,
-      };
-      const loader = startLoader(bench.loader, load, one.process === null ? null : bench.certificates, bench.cores.load);
+      const isPlain = one.process === null || job === 'pair';
+      const load = loadOf(bench, job, scenario, one.port, scenario.connections);
+      const loader = startLoader(bench.programs, load, isPlain ? null : bench.certificates, bench.cores.load);
       loaders.set(one, loader);
       outcome.rows.set(one.name, []);
       const warm = await openWindow(loader, scenario, warmSeconds);
       if (warm.requests === 0 || warm.bad > warm.requests / 100) {
         faults.set(one.name, `warm-up: ${warm.bad} of ${warm.requests} bad, the first with status ${warm.badStatus}`);
         outcome.rows.delete(one.name);
-      } else if (scenario.measure === 'closed') {
+      } else if (scenario.measure === 'closed' && job !== 'tcp') {
+        // A raw connection is logged when it ends, and these live on.
         await sleep(LOG_FLUSH_MS);
         inspectLog(one, outcome);
       }
@@ -260,7 +264,7 @@ function inspectLog(one: Contestant, outcome: Outcome): void {
 }
 
 /** Each entrant alone and fresh in each round, which are half as many: memory that traffic has grown does not shrink again. */
-async function measureMemory(bench: Bench, entrants: readonly Entrant[], scenario: Scenario): Promise<Outcome> {
+async function measureMemory(bench: Bench, job: Job, entrants: readonly Entrant[], scenario: Scenario): Promise<Outcome> {
   bench.say(`${scenario.name}: ${scenario.what}`);
   const outcome: Outcome = { scenario, rows: new Map(), memory: new Map(), faults: new Map() };
   for (let round = 0; round < Math.ceil(bench.options.rounds / 2); round++) {
@@ -268,7 +272,7 @@ async function measureMemory(bench: Bench, entrants: readonly Entrant[], scenari
       const name = entrantName(entrant);
       if (outcome.faults.has(name)) continue;
       try {
-        const row = await memoryOf(bench, entrant, scenario, round);
+        const row = await memoryOf(bench, job, entrant, scenario, round);
         outcome.memory.set(name, [...(outcome.memory.get(name) ?? []), row]);
       } catch (error) {
         outcome.faults.set(name, describe(error));
@@ -279,12 +283,13 @@ async function measureMemory(bench: Bench, entrants: readonly Entrant[], scenari
   return outcome;
 }
 
-async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, round: number): Promise<MemoryRow> {
-  const one = await enter(bench, entrant);
+async function memoryOf(bench: Bench, job: Job, entrant: Entrant, scenario: Scenario, round: number): Promise<MemoryRow> {
+  const one = await enter(bench, job, entrant);
   const { pid, startMs } = one.process ?? fail();
-  const load = { port: one.port, requests: `${bench.folder}/${scenario.requests}.requests` };
-  const first = startLoader(bench.loader, { ...load, connections: FIRST_CONNECTIONS }, bench.certificates, bench.cores.load);
-  const rest = startLoader(bench.loader, { ...load, connections: scenario.connections }, bench.certificates, bench.cores.load);
+  const [first, rest] = [FIRST_CONNECTIONS, scenario.connections].map((connections) =>
+    startLoader(bench.programs, loadOf(bench, job, scenario, one.port, connections), bench.certificates, bench.cores.load),
+  );
+  if (first === undefined || rest === undefined) fail();
   try {
     await untilAlone(pid, bench.targets.get(entrant.target)?.hasPassingHelpers === true);
     await sleep(bench.options.settleMs);
@@ -322,6 +327,10 @@ async function memoryOf(bench: Bench, entrant: Entrant, scenario: Scenario, roun
 async function untilAlone(pid: number, hasPassingHelpers: boolean): Promise<void> {
   const until = performance.now() + HELPERS_END_MS;
   while (hasPassingHelpers && processTree(pid).length > 1 && performance.now() < until) await sleep(100);
+}
+
+function loadOf(bench: Bench, job: Job, scenario: Scenario, port: number, connections: number): Load {
+  return { job, port, connections, streams: scenario.streams, requests: `${bench.folder}/${scenario.requests}.requests` };
 }
 
 function describe(error: unknown): string {

@@ -5,21 +5,35 @@
 import { writeFileSync } from 'node:fs';
 import { ALLOWED_PREFIX, DENIED_PREFIX } from './policy-set.ts';
 
-export type RequestKind = 'plain' | 'headers' | 'denied';
+export const REQUEST_KINDS = ['plain', 'headers', 'denied', '100k', '10m', 'grpc'] as const;
+export type RequestKind = (typeof REQUEST_KINDS)[number];
 
 export function writeRequests(file: string, kind: RequestKind): void {
   const prefix = kind === 'denied' ? DENIED_PREFIX : ALLOWED_PREFIX;
-  const fields = kind === 'headers' ? HEADERS.map((line) => `${line}\r\n`).join('') : '';
+  const lines = kind === 'headers' ? HEADERS : kind === 'grpc' ? GRPC : [];
+  const fields = lines.map((line) => `${line}\r\n`).join('');
+  const method = kind === 'grpc' ? 'POST' : 'GET';
+  const folder = kind === '100k' || kind === '10m' ? `${kind}/` : '';
+  const body = kind === 'grpc' ? 'x'.repeat(100) : '';
   let all = '';
   for (let i = 0; i < PATHS; i++) {
     // 7919 is prime to 10,000: neighbours in time are no neighbours in spelling.
     const id = String((i * 7919) % PATHS).padStart(5, '0');
-    all += `GET ${prefix}${id} HTTP/1.1\r\nHost: orders.bench.test\r\n${fields}\r\n\0`;
+    all += `${method} ${prefix}${folder}${id} HTTP/1.1\r\nHost: orders.bench.test\r\n${fields}\r\n${body}\0`;
   }
   writeFileSync(file, all);
 }
 
 export const PATHS = 10_000;
+
+// What grpc-js sends beside them.
+const GRPC = [
+  'Content-Type: application/grpc',
+  'TE: trailers',
+  'Grpc-Accept-Encoding: identity,deflate,gzip',
+  'Accept-Encoding: identity',
+  'User-Agent: grpc-node-js/1.14.7',
+];
 
 // What a browser's call through a gateway carries: 11 fields, a head of 1.3 KB.
 const HEADERS = [

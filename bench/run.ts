@@ -10,19 +10,19 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PosternError } from '#base/error.ts';
 import { makeCertificates } from './certificates.ts';
-import { compileLoader } from './load/loader.ts';
+import { compilePrograms } from './load/loader.ts';
 import { chooseCores, machineLine } from './machine.ts';
 import { type Bench, measureSetup, type Outcome } from './measure.ts';
 import { freePorts, stopEverything } from './processes.ts';
 import { barResults, barTable, noiseLine, scenarioTable } from './report.ts';
-import { writeRequests } from './requests.ts';
+import { REQUEST_KINDS, writeRequests } from './requests.ts';
 import { type Scenario, SETUPS } from './scenarios.ts';
 import { envoy } from './targets/envoy.ts';
 import { haproxy } from './targets/haproxy.ts';
 import { nginx } from './targets/nginx.ts';
 import { postern } from './targets/postern.ts';
 import type { Target } from './targets/target.ts';
-import { startUpstream } from './upstream.ts';
+import { startGrpcApp, startUpstream } from './upstream.ts';
 
 interface Arguments {
   readonly quick: boolean;
@@ -60,11 +60,12 @@ async function main(): Promise<void> {
 async function runAll(args: Arguments, folder: string): Promise<void> {
   const begun = performance.now();
   const cores = chooseCores();
-  const loader = compileLoader(folder);
-  for (const kind of ['plain', 'headers', 'denied'] as const) writeRequests(`${folder}/${kind}.requests`, kind);
+  const programs = compilePrograms(folder);
+  for (const kind of REQUEST_KINDS) writeRequests(`${folder}/${kind}.requests`, kind);
   const certificates = makeCertificates(folder);
-  const [upstreamPort = 0] = await freePorts(1);
+  const [upstreamPort = 0, grpcPort = 0] = await freePorts(2);
   await startUpstream(folder, upstreamPort, cores.load);
+  await startGrpcApp(programs.grpcApp, folder, grpcPort, cores.load);
 
   const when = new Date().toISOString();
   const machine = machineLine();
@@ -92,8 +93,9 @@ async function runAll(args: Arguments, folder: string): Promise<void> {
   const bench: Bench = {
     folder,
     certificates,
-    loader,
+    programs,
     upstreamPort,
+    grpcPort,
     cores,
     targets,
     options: {

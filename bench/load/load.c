@@ -4,10 +4,11 @@
  * on standard input and answers each with one line of JSON. It never follows a redirect, never pipelines, and understands
  * responses with content-length or chunked bodies only.
  *
- *   load PORT CONNECTIONS REQUESTS [IDENTITIES CA]
+ *   load PORT CONNECTIONS REQUESTS [IDENTITIES CA [ALPN]]
  *     REQUESTS    file of literal requests, each ended by a NUL byte; connections take them in turn, over all of them
  *     IDENTITIES  file of lines "certificate.pem key.pem"; connection i speaks as identity i modulo their number.
  *                 Without it the load is plaintext.
+ *     ALPN        a length byte and a protocol, http/1.1 without it
  *   connect STATUS              opens what is not open, one request on each; the handshakes of all but this stay out of windows
  *   closed SECONDS STATUS       each connection sends its next request when the last is answered
  *   rate RPS SECONDS STATUS     fixed rate; latency counts from the moment at which a request was due, not from its sending
@@ -30,6 +31,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "identities.h"
 #include "response.h"
 
 enum state { CLOSED, SHAKING, IDLE, BUSY };
@@ -49,10 +51,9 @@ struct request {
   int length;
 };
 
-static int port, connection_count, identity_count, request_count, epoll;
+static int port, connection_count, request_count, epoll;
 static struct connection *connections;
 static struct request *requests;
-static SSL_CTX **identities;
 static unsigned next_request;
 static int expected;
 static enum mode mode;
@@ -62,30 +63,6 @@ static int bad_status;
 static uint32_t *latencies;
 static long latency_count, latency_room;
 static char buffer[65536];
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void die(const char *what, const char *value) {
-  fprintf(stderr, "Cannot %s \"%s\": %s\n", what, value, errno ? strerror(errno) : "not understood");
-  exit(1);
-}
-
-static char *slurp(const char *path, size_t *length) {
-  FILE *f = fopen(path, "rb");
-  if (!f) die("read", path);
-  fseek(f, 0, SEEK_END);
-  *length = ftell(f);
-  rewind(f);
-  char *bytes = malloc(*length + 1);
-  if (fread(bytes, 1, *length, f) != *length) die("read", path);
-  bytes[*length] = 0;
-  fclose(f);
-  return bytes;
-}
 
 static void read_requests(const char *path) {
   size_t length, i, start = 0;
@@ -99,29 +76,6 @@ static void read_requests(const char *path) {
       start = i + 1;
     }
   if (!request_count) die("find a request in", path);
-}
-
-/* The same suite, group and version for every proxy: BoringSSL lets no server order them. */
-static void read_identities(const char *path, const char *ca) {
-  size_t length;
-  char *line, *rest = slurp(path, &length);
-  identities = calloc(length, sizeof *identities);
-  while ((line = strsep(&rest, "\n"))) {
-    char *certificate = strsep(&line, " "), *key = line;
-    if (!key) continue;
-    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-    if (SSL_CTX_use_certificate_chain_file(c, certificate) != 1) die("read the certificate", certificate);
-    if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1) die("read the key", key);
-    if (SSL_CTX_load_verify_locations(c, ca, 0) != 1) die("read the bundle", ca);
-    SSL_CTX_set_verify(c, SSL_VERIFY_PEER, 0);
-    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION);
-    SSL_CTX_set_ciphersuites(c, "TLS_AES_128_GCM_SHA256");
-    SSL_CTX_set1_groups_list(c, "X25519");
-    SSL_CTX_set_alpn_protos(c, (const unsigned char *)"\x08http/1.1", 9);
-    SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
-    identities[identity_count++] = c;
-  }
 }
 
 static void close_connection(struct connection *c) {
@@ -358,7 +312,7 @@ int main(int argc, char **argv) {
   port = atoi(argv[1]);
   connection_count = atoi(argv[2]);
   read_requests(argv[3]);
-  if (argc > 5) read_identities(argv[4], argv[5]);
+  if (argc > 5) read_identities(argv[4], argv[5], argc > 6 ? argv[6] : "\x08http/1.1");
   struct rlimit files = {65536, 65536};
   setrlimit(RLIMIT_NOFILE, &files);
   prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);

@@ -1,5 +1,5 @@
 /**
- * Drives bench/load/load.c: compiles it once per run, starts one process per entrant and scenario, gives it commands and reads
+ * Drives the load generators of bench/load: compiles them once per run, starts one process per entrant and scenario, gives it commands and reads
  * its answers.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { PosternError } from '#base/error.ts';
 import type { Certificates } from '../certificates.ts';
+import type { Job } from '../targets/target.ts';
 import { adopt, findProgram, pinned } from '../processes.ts';
 
 /** What a window gave; `p50` and the like in microseconds, of fixed-rate windows only. */
@@ -32,31 +33,42 @@ export interface Loader {
   end(): Promise<void>;
 }
 
-export function compileLoader(folder: string): string {
+/** The programs of bench/load, compiled. */
+export interface Programs {
+  readonly http1: string;
+  readonly http2: string;
+  readonly grpcApp: string;
+}
+
+export interface Load {
+  readonly job: Job;
+  readonly port: number;
+  readonly connections: number;
+  /** Requests that a connection carries at a time; HTTP/2 only. */
+  readonly streams: number;
+  readonly requests: string;
+}
+
+export function compilePrograms(folder: string): Programs {
   if (findProgram('cc') === null)
-    throw new PosternError(
-      'bench_no_compiler',
-      'Cannot compile "bench/load/load.c": there is no cc',
-      'install gcc and libssl-dev',
-    );
-  const program = `${folder}/load`;
-  try {
-    execFileSync('cc', ['-O2', '-o', program, SOURCE, '-lssl', '-lcrypto'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  } catch {
-    throw new PosternError('bench_no_compiler', 'Cannot compile "bench/load/load.c": cc refused it', 'install libssl-dev');
-  }
-  return program;
+    throw new PosternError('bench_no_compiler', 'Cannot compile "bench/load": there is no cc', 'install gcc and libssl-dev');
+  return {
+    http1: compile(folder, 'load'),
+    http2: compile(folder, 'load-h2'),
+    grpcApp: compile(folder, 'grpc-app'),
+  };
 }
 
 /** `certificates` null: plaintext. */
-export function startLoader(
-  program: string,
-  load: { readonly port: number; readonly connections: number; readonly requests: string },
-  certificates: Certificates | null,
-  core: number | null,
-): Loader {
+export function startLoader(programs: Programs, load: Load, certificates: Certificates | null, core: number | null): Loader {
   const identities = certificates === null ? [] : [certificates.identityList, certificates.bundle];
-  const command = pinned([program, String(load.port), String(load.connections), load.requests, ...identities], core);
+  const isHttp2 = load.job === 'http2' || load.job === 'grpc';
+  const arguments_ = isHttp2
+    ? [programs.http2, String(load.port), String(load.connections), String(load.streams), load.requests, ...identities]
+    : [programs.http1, String(load.port), String(load.connections), load.requests, ...identities];
+  // What a proxy passes through has no protocol of its own.
+  if (load.job === 'tcp') arguments_.push('');
+  const command = pinned(arguments_, core);
   const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
   adopt(child);
   const waiting: { resolve: (line: LoadResult) => void; reject: (error: Error) => void }[] = [];
@@ -83,4 +95,13 @@ export function startLoader(
   };
 }
 
-const SOURCE = fileURLToPath(new URL('load.c', import.meta.url));
+function compile(folder: string, name: string): string {
+  const program = `${folder}/${name}`;
+  const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
+  try {
+    execFileSync('cc', ['-O2', '-o', program, source, '-lssl', '-lcrypto'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch {
+    throw new PosternError('bench_no_compiler', `Cannot compile "bench/load/${name}.c": cc refused it`, 'install libssl-dev');
+  }
+  return program;
+}

@@ -3,15 +3,25 @@ import type { Certificates } from '../certificates.ts';
 import type { Command } from '../processes.ts';
 import type { Rule } from '../policy-set.ts';
 
+/**
+ * What is asked of a proxy: HTTP/1.1 in, HTTP/2 in, gRPC (HTTP/2 in and out), raw TCP in, all over mutual TLS; or `pair`: two
+ * proxies, plaintext HTTP/1.1 into the first, mutual TLS between them, the second before the app.
+ */
+export type Job = 'http1' | 'http2' | 'grpc' | 'tcp' | 'pair';
+
 export interface Stage {
+  readonly job: Job;
   /** A folder of its own for this entrant's files. */
   readonly folder: string;
   readonly certificates: Certificates;
-  /** Where to listen, on loopback, with mutual TLS. */
+  /** Where to listen, on loopback: with mutual TLS, or in plaintext when it is the first of a pair. */
   readonly port: number;
-  /** One more free port. */
+  /** Where the second of a pair listens, with mutual TLS. */
+  readonly peerPort: number;
+  /** More free ports, one for each proxy. */
   readonly statusPort: number;
-  /** The app, plaintext HTTP/1.1 on loopback. */
+  readonly peerStatusPort: number;
+  /** The app, plaintext on loopback: HTTP/2 for gRPC, else HTTP/1.1. */
   readonly upstreamPort: number;
   readonly rules: readonly Rule[];
   /** Extra options for a target that runs on Node. */
@@ -27,6 +37,7 @@ export interface Target {
   readonly name: string;
   /** The job in one line, for the report. */
   readonly about: string;
+  readonly jobs: readonly Job[];
   /** Null when it can run here, else why not. */
   missing(): string | null;
   version(): string;
@@ -36,4 +47,10 @@ export interface Target {
   setUp?(folder: string): void;
   /** Writes its configuration and says how to start. */
   prepare(stage: Stage): Launch;
+}
+
+/** Two proxies as one command, so that their cost is counted together; a signal to the one ends both. */
+export function asPair(first: readonly string[], second: readonly string[]): string[] {
+  const quoted = [second, first].map((command) => command.map((word) => `'${word}'`).join(' '));
+  return ['sh', '-c', `${quoted[0]} & b=$!; ${quoted[1]} & a=$!; trap 'kill $a $b' TERM; wait $a; wait $a; wait $b`];
 }
