@@ -27,6 +27,7 @@ export const FAILURES = {
   denied_by_policy: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy denies the request.' },
   policy_unavailable: { flag: 'PUN', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'No policy set is in force: none was found, or none compiles.' },
   revoked: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy in force now denies what was allowed when it began; it was ended while it was open.' },
+  token_expired: { flag: 'UAEX', source: 'downstream', http: 401, grpc: 16, retry: 'never', closes: false, what: 'The token that the request came with ran out while it was open.' },
   engine_error: { flag: 'PEE', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy engine failed on this request.' },
 
   bad_request: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The head breaks the grammar of HTTP/1.1 or its framing is ambiguous.' },

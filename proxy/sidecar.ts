@@ -20,8 +20,11 @@ import { noPolicy, policySnapshot } from './policy-snapshot.ts';
 import { collect } from './report/collect.ts';
 import { LineSink } from './report/line-sink.ts';
 import { Report } from './report/report.ts';
+import { Revoker } from './revoke/revoker.ts';
 import type { Samples } from './report/samples.ts';
 import { Runtime } from './runtime.ts';
+import { outboundRoute, TCP_PROTOCOLS } from './tcp/tcp-route.ts';
+import { upstreamSamples, upstreamStates } from './upstream/upstream-state.ts';
 import { Upstreams } from './upstream/upstreams.ts';
 
 export class Sidecar {
@@ -32,6 +35,7 @@ export class Sidecar {
   readonly #outbound: OutboundListener[] = [];
   readonly #upstreams: Upstreams;
   readonly #cache = new VerifyCache();
+  readonly #revoker: Revoker;
   #policyFaults: readonly DocumentFault[] = [];
   #identityFault: string | null = null;
   #isListening = false;
@@ -55,6 +59,7 @@ export class Sidecar {
       report,
       snapshot: { policy: noPolicy(systemClock.nowMs()), identity: null },
     });
+    this.#revoker = new Revoker(this.runtime, this.#cache);
     this.#upstreams = new Upstreams(this.runtime, this.#cache);
     this.#build();
   }
@@ -62,6 +67,7 @@ export class Sidecar {
   /** Binds the listeners. */
   async listen(): Promise<void> {
     this.runtime.wheel.start();
+    this.#revoker.start();
     for (const listener of [...this.#inbound, ...this.#outbound]) await listener.listen();
     this.#isListening = true;
   }
@@ -83,6 +89,7 @@ export class Sidecar {
 
   /** The admin interface's answer to `GET url`; null when there is no such thing. */
   answerAdmin(url: string): unknown {
+    if (url === '/upstreams') return upstreamStates(this.#upstreams.services);
     return adminAnswer(url, {
       runtime: this.runtime,
       config: this.#config,
@@ -93,7 +100,7 @@ export class Sidecar {
 
   /** What was counted so far. */
   samples(): Samples {
-    return collect(this.runtime);
+    return { ...collect(this.runtime), ...upstreamSamples(this.#upstreams.services) };
   }
 
   /** Puts an identity in force, everywhere. */
@@ -102,7 +109,11 @@ export class Sidecar {
     this.runtime.snapshot = { ...this.runtime.snapshot, identity };
     this.#identityFault = null;
     for (const listener of this.#inbound) if (this.#isListening) await listener.rotated();
-    if (before !== null) this.#upstreams.identityChanged(identity, before.bundleGeneration !== identity.bundleGeneration);
+    if (before !== null) {
+      const areBundlesNew = before.bundleGeneration !== identity.bundleGeneration;
+      if (areBundlesNew) this.#revoker.bundlesChanged(this.#inbound.map(({ proved }) => proved));
+      this.#upstreams.identityChanged(identity, areBundlesNew);
+    }
     const { spiffeId, serial, notAfterMs } = identity.svid;
     this.#log.info({ spiffeId: spiffeId.uri, serial, notAfter: new Date(notAfterMs).toISOString() }, 'identity in force');
   }
@@ -128,6 +139,7 @@ export class Sidecar {
     if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) return;
     const policy = policySnapshot(answer, policies.whenNoneSelects, this.runtime.clock.nowMs());
     this.runtime.snapshot = { ...this.runtime.snapshot, policy };
+    this.#revoker.policyChanged();
     this.#log.info(
       { revision: policy.engine.revision, state: policy.state, documents: policy.documents, selected: policy.selected },
       'policy in force',
@@ -166,7 +178,8 @@ export class Sidecar {
     }
     for (const config of this.#config.outbound) {
       const peer = this.#upstreams.peer(config);
-      this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer }));
+      const route = outboundRoute(config, (endpoint) => this.#upstreams.dialer(config, endpoint, TCP_PROTOCOLS));
+      this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer, route }));
     }
   }
 

@@ -10,6 +10,7 @@ import type { Failure } from '../failure.ts';
 import { readProvisionally, type Reader } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { DownstreamConnection } from '../listen/downstream-connection.ts';
+import type { Judge } from '../revoke/judge.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TcpDownstream } from '../tcp/tcp-downstream.ts';
 import { outcomeOf, type Seen } from './outcome.ts';
@@ -89,6 +90,10 @@ export class Detection extends Deadline implements Reader, DownstreamConnection 
 
   drain(): void {
     if (this.#held === null && this.#tentative === null) this.#end();
+  }
+
+  rejudge(judge: Judge): void {
+    this.#tentative?.rejudge(judge);
   }
 
   destroy(failure: Failure, detail: string): void {

@@ -1,5 +1,8 @@
 /** Asks the policy whether a connection that carries no requests may be carried at all. */
+import type { Engine } from '#authz/engine/engine.ts';
+import type { Decision } from '#authz/engine/input.ts';
 import type { Failure } from '../failure.ts';
+import type { Connection } from '../listen/connection.ts';
 import type { TcpExchange } from '../tcp/tcp-exchange.ts';
 import { enforce } from './decide.ts';
 
@@ -7,7 +10,11 @@ import { enforce } from './decide.ts';
 export function decideConnection(exchange: TcpExchange): Failure | null {
   const { connection, snapshot } = exchange;
   if (exchange.startedMs >= connection.notAfterMs) return 'svid_expired';
-  const { engine } = snapshot.policy;
-  exchange.decision = engine.decideConnection(engine.classify(connection.attributes));
+  exchange.decision = decideByConnection(connection, snapshot.policy.engine);
   return enforce(exchange.decision);
+}
+
+/** What a policy says of a connection that carries no requests. */
+export function decideByConnection({ attributes }: Connection, engine: Engine): Decision {
+  return engine.decideConnection(engine.classify(attributes));
 }

@@ -1,4 +1,5 @@
 /** Asks the policy of the request's snapshot. Hot path. */
+import type { Engine } from '#authz/engine/engine.ts';
 import type { RequestAttributes } from '#authz/engine/input.ts';
 import type { Decision } from '#authz/engine/input.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
@@ -9,7 +10,15 @@ import { PolicyFields } from './policy-fields.ts';
 
 /** Decides a request whose target is canonical and whose fields are filtered. */
 export function decide(caller: Caller, exchange: Exchange, head: RequestHead): Decision {
-  const { engine } = exchange.snapshot.policy;
+  return decideBy(exchange.snapshot.policy.engine, caller, exchange, head);
+}
+
+/** Decides a request in flight once more, by another engine. `head` is what it came with, filtered anew. */
+export function decideAgain(engine: Engine, caller: Caller, head: RequestHead): Decision {
+  return decideBy(engine, caller, caller.exchange, head);
+}
+
+function decideBy(engine: Engine, caller: Caller, exchange: Exchange, head: RequestHead): Decision {
   let { classified } = caller;
   if (classified === null || classified.engine !== engine || exchange.remoteIp !== '') {
     const { attributes } = exchange.connection;

@@ -65,6 +65,7 @@ export class WebsocketTunnel extends Deadline implements Upstream {
   requestEnd(): void {
     if (this.#code !== 0) return;
     this.#isRequestDone = true;
+    if (!this.#isResponseDone) this.#caller.exchange.detail = 'downstream_closed';
     if (this.#isResponseDone) this.#wheel.remove(this);
     this.#upstream?.requestEnd(null);
   }
@@ -124,6 +125,7 @@ export class WebsocketTunnel extends Deadline implements Upstream {
       return;
     }
     this.#isResponseDone = true;
+    if (!this.#isRequestDone) this.#caller.exchange.detail = 'upstream_closed';
     if (this.#isRequestDone) this.#wheel.remove(this);
     this.#caller.respondEnd(null);
   }

@@ -4,24 +4,22 @@
  * framing doubtful ends the connection. Hot path.
  */
 import type { Socket } from 'node:net';
-import type { ClassifiedConnection } from '#authz/engine/engine.ts';
-import { Deadline } from '#base/timer-wheel.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { wireFault, type RequestHead, type ResponseHead } from '#wire/h1/head.ts';
 import { acceptOf } from '#wire/websocket/handshake.ts';
 import type { Carry, Caller } from '../carry.ts';
-import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import { mayRepeat } from '../forward/repeat.ts';
 import type { Upstream } from '../forward/streams.ts';
 import { flushOutlets } from '../io/outlet.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { DownstreamConnection } from '../listen/downstream-connection.ts';
+import type { Judge } from '../revoke/judge.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import { CallerSocket, type SocketOwner } from './caller-socket.ts';
-import { CanonicalTarget } from './canonicalise.ts';
-import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
+import { filterTrailers } from './fields.ts';
+import { H1Caller } from './h1-caller.ts';
 import { H1RequestReader } from './h1-request-reader.ts';
 import { H1ResponseWriter } from './h1-response-writer.ts';
 import { BODY, CLOSED, CLOSING, HEAD, TUNNEL, WAITING, type H1State } from './h1-state.ts';
@@ -29,16 +27,7 @@ import { H1Tunnel } from './h1-tunnel.ts';
 import { headFailure } from './head-failure.ts';
 import { writeReply } from './reply.ts';
 
-export class H1Downstream extends Deadline implements SocketOwner, Caller, DownstreamConnection {
-  readonly exchange: Exchange;
-  readonly connection: Connection;
-  readonly pool: CallerPool;
-  readonly runtime: Runtime;
-  classified: ClassifiedConnection | null = null;
-  readonly target = new CanonicalTarget();
-  fieldPolicy: FieldPolicy = NO_FIELD_POLICY;
-  requests = 0;
-  onClosed: (() => void) | null = null;
+export class H1Downstream extends H1Caller implements SocketOwner, Caller, DownstreamConnection {
   readonly #socket: CallerSocket;
   readonly #writer: H1ResponseWriter;
   readonly #carry: Carry;
@@ -52,13 +41,9 @@ export class H1Downstream extends Deadline implements SocketOwner, Caller, Downs
   readonly #retireAtMs: number;
 
   constructor(socket: Socket, connection: Connection, pool: CallerPool, runtime: Runtime, carry: Carry, isTls: boolean) {
-    super();
+    super(connection, pool, runtime);
     this.#socket = new CallerSocket(socket, isTls);
-    this.connection = connection;
-    this.pool = pool;
-    this.runtime = runtime;
     this.#carry = carry;
-    this.exchange = new Exchange(connection, runtime.snapshot);
     this.#writer = new H1ResponseWriter(this.#socket.outlet);
     this.#retireAtMs = runtime.retireAtMs();
     runtime.wheel.arm(this, runtime.timeouts.headMs);
@@ -124,12 +109,19 @@ export class H1Downstream extends Deadline implements SocketOwner, Caller, Downs
     else this.#socketEnds();
   }
 
+  rejudge(judge: Judge): void {
+    const failure = this.#isExchangeOpen ? judge.request(this, this.#reader) : null;
+    if (failure === null) return;
+    if (this.#state === TUNNEL) this.destroy(failure, this.exchange.detail);
+    else this.#breakRequest(failure, this.exchange.detail);
+  }
+
   respondInformational(head: ResponseHead): void {
     if (this.exchange.minor === 1) this.#writer.informational(head);
   }
 
   respondHead(head: ResponseHead): void {
-    this.#reader.forgetHead();
+    this.#reader.isRepeatable = false;
     if (this.exchange.isTunnelOpen) return this.#openTunnel(head);
     this.exchange.status = head.status;
     // An answer to a request that is still being sent: what remains of it is not read as another.
@@ -163,7 +155,8 @@ export class H1Downstream extends Deadline implements SocketOwner, Caller, Downs
     if (this.#writer.isHeadSent) return this.#abandon(failure);
     if (upstream !== null && this.#reader.isRepeatable && mayRepeat(this.exchange, failure, upstream)) {
       this.exchange.retry(this.runtime.snapshot);
-      this.#reader.repeatHead(this.runtime.headLimits);
+      this.#reader.isRepeatable = false;
+      this.#reader.again(this.runtime.headLimits);
       this.#carryHead(this.#reader.head);
       return;
     }
@@ -404,5 +397,3 @@ export class H1Downstream extends Deadline implements SocketOwner, Caller, Downs
 
 /** How long what a caller still sends is read and dropped after our last byte, milliseconds. */
 const LINGER_MS = 2_000;
-
-const NO_FIELD_POLICY = fieldPolicy('allow', []);

@@ -13,10 +13,12 @@ export class H1RequestReader {
   #pending: Buffer | null = null;
   /** Bytes of `#pending` in which no head was found. */
   #searched = 0;
-  /** What the head in flight was read from, while it may have to be sent again: `#retryStart` to `#retryEnd`. */
-  #retryBytes: Buffer | null = null;
-  #retryStart = 0;
-  #retryEnd = 0;
+  /** The request in flight could be sent again: it had no body, and nothing was answered. */
+  isRepeatable = false;
+  /** What the head in flight was read from, to be judged or sent again: `#headStart` to `#headEnd`. */
+  #headBytes: Buffer | null = null;
+  #headStart = 0;
+  #headEnd = 0;
 
   /** Nothing waits. */
   get isEmpty(): boolean {
@@ -64,41 +66,52 @@ export class H1RequestReader {
       return 0;
     }
     this.#searched = 0;
-    this.#retryBytes = null;
+    this.#headBytes = null;
     if (next < 0) return next;
     this.body.begin(HEAD_RECORD.framing, HEAD_RECORD.contentLength);
-    if (this.body.isDone) {
-      this.#retryBytes = bytes;
-      this.#retryStart = HEAD_RECORD.start;
-      this.#retryEnd = next;
-    }
+    this.isRepeatable = this.body.isDone;
+    this.#headBytes = bytes;
+    this.#headStart = HEAD_RECORD.start;
+    this.#headEnd = next;
     return next;
   }
 
-  /** Whether the request in flight could be sent again: it had no body, and nothing was answered. */
-  get isRepeatable(): boolean {
-    return this.#retryBytes !== null;
+  /** Parses the head in flight once more into `head`. */
+  again(limits: HeadLimits): RequestHead | null {
+    const bytes = this.#headBytes;
+    if (bytes === null || parseRequestHead(bytes, this.#headStart, this.#headEnd, HEAD_RECORD, limits) <= 0) return null;
+    return HEAD_RECORD;
   }
 
-  /** Parses the head in flight once more; call only when `isRepeatable`. A second time it is not. */
-  repeatHead(limits: HeadLimits): void {
-    const bytes = this.#retryBytes;
-    this.#retryBytes = null;
-    if (bytes !== null) parseRequestHead(bytes, this.#retryStart, this.#retryEnd, HEAD_RECORD, limits);
+  freed(): void {
+    // The record is everybody's.
   }
 
-  /** The request in flight is being answered. */
+  /** The exchange lasts: what its head was read from may be much larger, and is not held for it. */
+  compact(): void {
+    const bytes = this.#headBytes;
+    const length = this.#headEnd - this.#headStart;
+    if (bytes === null || bytes.length <= 2 * length + COMPACT_SLACK) return;
+    this.#headBytes = Buffer.allocUnsafeSlow(length);
+    bytes.copy(this.#headBytes, 0, this.#headStart, this.#headEnd);
+    this.#headStart = 0;
+    this.#headEnd = length;
+  }
+
+  /** The exchange is over. */
   forgetHead(): void {
-    this.#retryBytes = null;
+    this.#headBytes = null;
+    this.isRepeatable = false;
   }
 
   /** The connection ends: nothing that waits will be read. */
   clear(): void {
     this.#pending = null;
     this.#searched = 0;
-    this.#retryBytes = null;
+    this.forgetHead();
   }
 }
 
 const HEAD_RECORD = new RequestHead();
+const COMPACT_SLACK = 512;
 const LF = 10;

@@ -17,11 +17,11 @@ import type { H2Stream } from '#wire/h2/stream.ts';
 import type { Carry } from '../carry.ts';
 import type { Failure } from '../failure.ts';
 import { flushOutlets } from '../io/outlet.ts';
-import { resetConnection } from '../io/reset.ts';
 import { startReading } from '../io/tap.ts';
 import { writeAtTurnEnd, writeOutput, type TurnWriter } from '../io/turn.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { DownstreamConnection } from '../listen/downstream-connection.ts';
+import type { Judge } from '../revoke/judge.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import { CanonicalTarget } from './canonicalise.ts';
@@ -156,14 +156,21 @@ export class H2Downstream extends Deadline implements TurnWriter, StreamOwner, S
     this.wrote();
   }
 
+  get isEnding(): boolean {
+    return this.#cause !== null;
+  }
+
+  rejudge(judge: Judge): void {
+    for (const stream of this.session.streams) stream.owner?.rejudge(judge);
+  }
+
   destroy(failure: Failure, detail: string): void {
-    if (this.#state === CLOSED) return;
+    if (this.#state === CLOSED || this.#cause !== null) return;
     if (this.isIdle) this.runtime.report.refusal(this.connection, failure, detail);
     this.#cause = { failure, detail };
-    this.session.close(ERROR_CODE.noError);
-    this.#write();
-    this.#closed();
-    resetConnection(this.#socket);
+    for (const stream of this.session.streams) stream.owner?.end(failure, detail);
+    if (this.#state === OPEN) this.#endAfterOutput();
+    this.runtime.wheel.arm(this, LINGER_MS);
   }
 
   #read(bytes: Buffer, end: number): boolean {

@@ -17,12 +17,13 @@ import { mayRepeat } from '../forward/repeat.ts';
 import type { Upstream } from '../forward/streams.ts';
 import { flushOutlets } from '../io/outlet.ts';
 import type { Connection } from '../listen/connection.ts';
+import type { Judge } from '../revoke/judge.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import type { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
 import { failureTrailers, GrpcCall } from './grpc-call.ts';
-import { sendReply } from './h2-reply.ts';
+import { isTaken, sendReply } from './h2-reply.ts';
 import { freeHead, KeptHead } from './kept-head.ts';
 
 /** The connection of a stream, as the stream sees it. */
@@ -38,6 +39,8 @@ export interface StreamOwner {
   wrote(): void;
   /** The exchange is over and its record free. */
   finished(exchange: H2Exchange): void;
+  /** The whole connection ends, each stream for the same cause. */
+  readonly isEnding: boolean;
   /** The whole connection may not go on. */
   destroy(failure: Failure, detail: string): void;
 }
@@ -199,7 +202,8 @@ export class H2Exchange extends Deadline implements Caller {
     if (this.#stream === null) return;
     // Over HTTP/2 nothing is switched: a tunnel is opened by a success (RFC 8441, section 5).
     if (exchange.isTunnelOpen) head.status = 200;
-    if (!this.#isTaken(head)) return this.#breakRequest('upstream_malformed', 'head_too_large_for_caller');
+    else if (exchange.tunnel !== '' && head.status < 300) return this.#breakRequest('upstream_malformed', 'tunnel_not_opened');
+    if (!isTaken(this.#owner.session, head)) return this.#breakRequest('upstream_malformed', 'head_too_large_for_caller');
     exchange.status = head.status;
     this.#isHeadSent = true;
     this.#isRepeatable = false;
@@ -226,7 +230,7 @@ export class H2Exchange extends Deadline implements Caller {
   respondEnd(trailers: Trailers | null): void {
     const stream = this.#stream;
     if (stream === null) return;
-    const isHalfClose = this.exchange.isTunnelOpen && !this.#isRequestDone;
+    const isHalfClose = this.exchange.isTunnelOpen && !this.#isRequestDone && this.exchange.failure === null;
     if (this.#call.isCall) this.#call.responseEnd(this.exchange, trailers);
     this.#isResponseDone = true;
     if (!isHalfClose) {
@@ -262,9 +266,19 @@ export class H2Exchange extends Deadline implements Caller {
     if (this.#dueBodyMs !== 0) this.#bodyMoved();
   }
 
-  /** Ends the exchange by our will. */
+  /** Judges it again by the snapshot in force, and ends it when it may not go on. */
+  rejudge(judge: Judge): void {
+    const failure = judge.request(this, this.#kept);
+    if (failure !== null) this.end(failure, this.exchange.detail);
+  }
+
+  /** Ends the exchange by our will, in the words of what it carries. */
   end(failure: Failure, detail: string): void {
-    this.#breakRequest(failure, detail);
+    const { openTunnel } = this.exchange;
+    if (openTunnel === null || !this.exchange.isTunnelOpen) return this.#breakRequest(failure, detail);
+    this.exchange.failure ??= failure;
+    this.exchange.detail = detail;
+    openTunnel.end();
   }
 
   #carryHead(head: RequestHead): void {
@@ -305,13 +319,6 @@ export class H2Exchange extends Deadline implements Caller {
     else wheel.arm(this, due - wheel.nowMs);
   }
 
-  /** Whether the caller takes a head of this size (SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113, section 6.5.2). */
-  #isTaken(head: ResponseHead): boolean {
-    const { maxHeaderListBytes } = this.#owner.session.peer;
-    // A line of HTTP/1.1 has four bytes beside name and value, a field of HTTP/2 counts 32.
-    return head.end - head.fieldsStart + 28 * head.fields.count + STATUS_FIELD_BYTES <= maxHeaderListBytes;
-  }
-
   #sendHead(head: ResponseHead): void {
     const stream = this.#stream;
     if (stream === null) return;
@@ -345,15 +352,15 @@ export class H2Exchange extends Deadline implements Caller {
     const stream = this.#stream;
     if (stream === null) return;
     // What was proved for the whole connection holds no longer.
-    if (failure === 'svid_expired') return this.#owner.destroy(failure, exchange.detail);
+    if (failure === 'svid_expired' && !this.#owner.isEnding) return this.#owner.destroy(failure, exchange.detail);
     this.#note(failure);
     const { session } = this.#owner;
     stream.resetsWhenSent = !this.#isRequestDone;
-    if (FAILURES[failure].http === 0) session.reset(stream, ERROR_CODE.cancel);
+    if (FAILURES[failure].http === 0 && !exchange.isGrpc) session.reset(stream, ERROR_CODE.cancel);
     else if (!this.#isHeadSent) sendReply(session, stream, exchange, failure);
     // A call says why in its trailers, unless the caller takes nothing before them.
     else if (exchange.isGrpc && !stream.isBlocked) session.sendEnd(stream, failureTrailers(exchange, failure));
-    else session.reset(stream, ERROR_CODE.internalError);
+    else session.reset(stream, FAILURES[failure].source === 'upstream' ? ERROR_CODE.internalError : ERROR_CODE.cancel);
     this.#owner.wrote();
     this.#finish();
   }
@@ -385,8 +392,6 @@ export class H2Exchange extends Deadline implements Caller {
 }
 
 const HAS_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
-/** `:status` with its three digits. */
-const STATUS_FIELD_BYTES = 42;
 /** It was within the limits once. */
 const REPEAT_LIMITS = { headBytes: 1_048_576, fields: 512 };
 const NO_FIELD_POLICY = fieldPolicy('allow', []);

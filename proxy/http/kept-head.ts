@@ -1,13 +1,14 @@
 /**
  * Copies of request heads that outlive the call that brought them: until the read they came with is over, so that a stream that is
- * reset in the same read costs nobody anything, and until the response begins, so that a request without a body can be sent again.
+ * reset in the same read costs nobody anything, and to the end of the exchange, so that it can be judged or sent again.
  * Hot path.
  */
 import { RequestHead, type HeadLimits } from '#wire/h1/head.ts';
 import { parseRequestHead } from '#wire/h1/request.ts';
+import type { HeadSource } from '../revoke/judge.ts';
 
 /** The bytes of one head at a time, in HTTP/1.1 layout. */
-export class KeptHead {
+export class KeptHead implements HeadSource {
   #bytes = NOTHING;
   #length = 0;
 
@@ -28,6 +29,14 @@ export class KeptHead {
     if (parseRequestHead(this.#bytes, 0, this.#length, copy, limits) === this.#length) return copy;
     freeHead(copy);
     return null;
+  }
+
+  freed(head: RequestHead): void {
+    freeHead(head);
+  }
+
+  compact(): void {
+    // It holds no more than the head.
   }
 }
 

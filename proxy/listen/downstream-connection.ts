@@ -3,6 +3,7 @@
  * end it when what it was accepted on no longer holds.
  */
 import type { Failure } from '../failure.ts';
+import type { Judge } from '../revoke/judge.ts';
 import type { Connection } from './connection.ts';
 
 export interface DownstreamConnection {
@@ -15,6 +16,11 @@ export interface DownstreamConnection {
   onClosed: (() => void) | null;
   /** Lets what is in flight finish, then closes; closes at once when nothing is. */
   drain(): void;
+  /**
+   * Judges anew what it carries, and ends what may not go on (rules of framing respected). Asked once for each change of the snapshot,
+   * and about once a second besides, which has to cost next to nothing.
+   */
+  rejudge(judge: Judge): void;
   /** Ends the connection now, whatever it carries. */
   destroy(failure: Failure, detail: string): void;
 }

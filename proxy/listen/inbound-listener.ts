@@ -15,11 +15,12 @@ import { Dispatcher } from '../detect/dispatcher.ts';
 import { helloOutcome } from '../detect/outcome.ts';
 import { Peek, type Peeked } from '../detect/peek.ts';
 import type { Failure } from '../failure.ts';
+import type { ProvedConnections } from '../revoke/revoker.ts';
 import type { Runtime } from '../runtime.ts';
 import { inboundRoute } from '../tcp/tcp-route.ts';
 import { createTlsServer, handshakeFailure, serverContext } from '../tls/server-context.ts';
 import { PendingHandshakes } from '../tls/pending-handshakes.ts';
-import { presentedChain, verifyPeer } from '../tls/peer.ts';
+import { verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import { describeInbound, inboundLogFields, type ConnectionFacts } from './inbound-connection.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
@@ -96,18 +97,17 @@ export class InboundListener implements Listener {
     this.#server?.close();
   }
 
-  /** A new own identity, or new bundles: new handshakes use them, and callers that they no longer vouch for are cut off. */
+  /** Connections whose caller is proved, to ask again when a bundle changes. */
+  get proved(): ProvedConnections {
+    return this.#dispatcher.proved;
+  }
+
+  /** A new own identity, or new bundles: new handshakes use them. */
   async rotated(): Promise<void> {
     const { identity } = this.#runtime.snapshot;
     if (identity === null || this.config.mtls === 'DISABLE') return;
     if (this.#tls === null) return this.listen();
     this.#tls.setSecureContext(serverContext(identity));
-    const nowMs = this.#runtime.clock.nowMs();
-    for (const [socket, downstream] of this.#dispatcher.proved) {
-      // Only what came by mutual TLS has a proved caller.
-      const verified = this.#cache.verify(presentedChain(socket as TLSSocket), identity.bundles, nowMs);
-      if (!verified.ok) downstream.destroy('svid_expired', verified.code);
-    }
   }
 
   #peek(socket: Socket): void {

@@ -35,6 +35,7 @@ export class LogTail {
   #upstreamHost = '';
   #decision: Decision | null = null;
   #hasFailed = false;
+  #detail = '';
 
   /** Brings `bytes` up to date with a finished exchange. */
   update(exchange: Exchange): void {
@@ -43,6 +44,7 @@ export class LogTail {
       exchange.status === this.#status &&
       exchange.failure === null &&
       !this.#hasFailed &&
+      exchange.detail === this.#detail &&
       exchange.userAgent === this.#userAgent &&
       exchange.authority === this.#authority &&
       exchange.method === this.#method &&
@@ -59,6 +61,7 @@ export class LogTail {
     this.#decision = exchange.decision;
     this.#status = exchange.status;
     this.#hasFailed = exchange.failure !== null;
+    this.#detail = exchange.detail;
     this.#userAgent = exchange.userAgent;
     this.#authority = exchange.authority;
     this.#method = exchange.method;
@@ -172,9 +175,11 @@ function grpcText(exchange: Exchange): string {
 
 function details(exchange: Exchange): string {
   const { decision, failure } = exchange;
-  if (failure === null) return '"via_upstream"';
-  if (failure === 'denied_by_policy' && decision !== null) {
-    return jsonText(`postern_denied[${decision.policy ?? decision.code}${decision.rule === null ? '' : `/${decision.rule}`}]`);
+  if (failure === null) return exchange.detail === '' ? '"via_upstream"' : jsonText(`via_upstream[${exchange.detail}]`);
+  if ((failure === 'denied_by_policy' || failure === 'revoked') && decision !== null) {
+    return jsonText(
+      `postern_${failure === 'revoked' ? 'revoked' : 'denied'}[${decision.policy ?? decision.code}${decision.rule === null ? '' : `/${decision.rule}`}]`,
+    );
   }
   return exchange.detail === '' ? `"${failure}"` : jsonText(`${failure}[${exchange.detail}]`);
 }

@@ -56,6 +56,8 @@ function fillProcess(runtime: Runtime, gauge: MakeGauge): void {
   gauge('postern_connections_open').set(runtime.connections.size);
   gauge('postern_connections_opened_total').set(report.connectionsOpened);
   gauge('postern_unsolicited_responses_total').set(report.unsolicitedResponses);
+  gauge('postern_rejudged_total').set(report.rejudged);
+  gauge('postern_revoked_total').set(report.revoked);
   const dropped = gauge('postern_log_lines_dropped_total');
   if (report.accessLog !== null) dropped.set({ sink: 'access_log' }, report.accessLog.droppedLines);
   if (report.flows !== null) dropped.set({ sink: 'flows' }, report.flows.droppedLines);

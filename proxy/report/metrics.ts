@@ -17,6 +17,34 @@ export const METRICS = {
   postern_connections_open: { labels: [], help: 'Downstream connections that are open.' },
   postern_connections_opened_total: { labels: [], help: 'Downstream connections since start.' },
   postern_unsolicited_responses_total: { labels: [], help: 'Upstream connections ended because of bytes that nobody asked for.' },
+  postern_upstream_connections: {
+    labels: ['direction', 'upstream', 'protocol'],
+    help: 'Upstream connections, by what is spoken on them; those being opened apart where only the handshake will tell.',
+  },
+  postern_upstream_requests_open: { labels: ['direction', 'upstream'], help: 'Requests under way to an upstream.' },
+  postern_upstream_requests_waiting: {
+    labels: ['direction', 'upstream'],
+    help: 'Requests that wait for a connection to an upstream.',
+  },
+  postern_upstream_requests_total: {
+    labels: ['direction', 'upstream', 'endpoint'],
+    help: 'Requests to an endpoint, each try by itself.',
+  },
+  postern_upstream_failures_total: { labels: ['direction', 'upstream', 'endpoint'], help: 'Tries and connections that failed.' },
+  postern_upstream_ejections_total: {
+    labels: ['direction', 'upstream', 'endpoint'],
+    help: 'How often an endpoint was left out for failing.',
+  },
+  postern_upstream_endpoints_ejected: { labels: ['direction', 'upstream'], help: 'Endpoints that are left out.', merging: 'max' },
+  postern_upstream_retries_total: { labels: ['direction', 'upstream'], help: 'Requests that were tried again.' },
+  postern_upstream_retries_refused_total: {
+    labels: ['direction', 'upstream'],
+    help: 'Requests that were not tried again because the budget was used up.',
+  },
+  postern_upstream_circuit_open_total: {
+    labels: ['direction', 'upstream', 'limit'],
+    help: 'How often a limit of `circuit` was reached.',
+  },
   postern_log_lines_dropped_total: { labels: ['sink'], help: 'Log lines lost because the sink could not keep up.' },
   postern_svid_expiry_timestamp_seconds: { labels: [], help: 'When the own SVID runs out.', merging: 'min' },
   postern_policy_loaded_timestamp_seconds: {
@@ -24,6 +52,11 @@ export const METRICS = {
     help: 'When the policy set in force was loaded.',
     merging: 'max',
   },
+  postern_rejudged_total: {
+    labels: [],
+    help: 'What was open when policy or bundles changed and was judged again: exchanges, connections.',
+  },
+  postern_revoked_total: { labels: [], help: 'What was ended by that, and what a token had outlived.' },
   postern_workers: { labels: [], help: 'Data processes of a sidecar with `spec.concurrency`, those that drain included.' },
   postern_worker_restarts_total: { labels: [], help: 'Data processes that died and were replaced.' },
   postern_process_resident_bytes: { labels: [], help: 'Resident memory of the data processes.' },

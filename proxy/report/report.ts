@@ -40,6 +40,9 @@ export class Report {
   /** Bytes that an upstream sent outside a response that was asked for; each time its connection was ended. */
   unsolicitedResponses = 0;
   handshakes = 0;
+  /** Exchanges and connections that a swap found open and judged again, and those of them that it ended. */
+  rejudged = 0;
+  revoked = 0;
   /** Faults of callers that speak HTTP/2, of streams and of sessions; as many as there are names. */
   readonly http2Faults = new Map<H2Fault, number>();
   readonly ring: DecisionRing;
@@ -74,8 +77,8 @@ export class Report {
     const now = performance.now();
     const direction = exchange.connection.direction === 'inbound' ? 0 : 1;
     const { decision, failure } = exchange;
-    exchange.verdict = failure === null ? 'forwarded' : failure === 'denied_by_policy' ? 'denied' : 'failed';
-    const verdict = failure === null ? 0 : failure === 'denied_by_policy' ? 1 : 2;
+    exchange.verdict = failure === null ? 'forwarded' : isDenial(failure) ? 'denied' : 'failed';
+    const verdict = failure === null ? 0 : isDenial(failure) ? 1 : 2;
     const status = exchange.status < STATUSES ? exchange.status : 0;
     const cell = (direction * VERDICTS.length + verdict) * STATUSES + status;
     this.requests[cell] = (this.requests[cell] ?? 0) + 1;
@@ -111,7 +114,7 @@ export class Report {
   tcpEnded(exchange: TcpExchange): void {
     const now = performance.now();
     const { decision, failure } = exchange;
-    exchange.verdict = failure === null ? 'forwarded' : failure === 'denied_by_policy' ? 'denied' : 'failed';
+    exchange.verdict = failure === null ? 'forwarded' : isDenial(failure) ? 'denied' : 'failed';
     this.tcp.add(exchange);
     if (decision !== null) this.#countDecision(decision);
     if (failure !== null) this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
@@ -167,6 +170,11 @@ export class Report {
       model: exchange.snapshot.policy.model,
     });
   }
+}
+
+/** A policy said no, at the beginning or later. */
+function isDenial(failure: Failure): boolean {
+  return failure === 'denied_by_policy' || failure === 'revoked';
 }
 
 /** Adds the counts of decisions that a scrape can't tell apart. */

@@ -9,6 +9,7 @@ import type { Failure } from '../failure.ts';
 import { startReading } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { DownstreamConnection } from '../listen/downstream-connection.ts';
+import type { Judge } from '../revoke/judge.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Opening } from '../upstream/dialer.ts';
 import { TcpEnd, type TcpOwner } from './tcp-end.ts';
@@ -76,6 +77,12 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
 
   /** It can't be told to the ends: it goes on until they finish, or until the drain is over. */
   drain(): void {}
+
+  rejudge(judge: Judge): void {
+    if (this.#isDone) return;
+    const failure = judge.connection(this.exchange);
+    if (failure !== null) this.#end(failure, this.exchange.detail, 'ended_by_proxy');
+  }
 
   destroy(failure: Failure, detail: string): void {
     this.#end(failure, detail, 'ended_by_proxy');

@@ -59,6 +59,11 @@ export class H2Session<Owner> {
     return this.#state.streams.size;
   }
 
+  /** The open ones; it may be walked while streams of it end. */
+  get streams(): Iterable<H2Stream<Owner>> {
+    return this.#state.streams.values();
+  }
+
   /** What the peer told in its SETTINGS. */
   get peer(): PeerSettings {
     return this.#state.peer;
