@@ -244,8 +244,8 @@ export class UpstreamService implements H2Host {
   }
 
   /** Connections that are open or being opened. */
-  get connections(): number {
-    return this.#open.size;
+  get connections(): ReadonlySet<H1Upstream | H2Connection | Handshake> {
+    return this.#open;
   }
 
   /** A stream of a connection that belongs to this caller alone. */
