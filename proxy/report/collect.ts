@@ -16,6 +16,7 @@ export function collect(runtime: Runtime): Samples {
     return series;
   };
   fillRequests(runtime, gauge);
+  fillTcp(runtime, gauge);
   fillProcess(runtime, gauge);
   samples['postern_request_duration_seconds'] = durations(runtime);
   return samples;
@@ -48,6 +49,22 @@ function fillRequests(runtime: Runtime, gauge: MakeGauge): void {
   for (const [reason, count] of report.failures) failures.set({ reason }, count);
   const faults = gauge('postern_http2_faults_total');
   for (const [fault, count] of report.http2Faults) faults.set({ fault }, count);
+}
+
+function fillTcp({ report }: Runtime, gauge: MakeGauge): void {
+  const connections = gauge('postern_tcp_connections_total');
+  for (const [key, count] of report.tcp.ended) {
+    const [direction = '', verdict = '', reason = ''] = key.split(' ');
+    connections.set({ direction, verdict, close_reason: reason }, count);
+  }
+  const received = gauge('postern_tcp_received_bytes_total');
+  const sent = gauge('postern_tcp_sent_bytes_total');
+  for (const direction of DIRECTIONS) {
+    received.set({ direction }, report.tcp.received[direction]);
+    sent.set({ direction }, report.tcp.sent[direction]);
+  }
+  const plaintext = gauge('postern_plaintext_connections_total');
+  for (const [source, count] of report.plaintextCallers.counts) plaintext.set({ source }, count);
 }
 
 function fillProcess(runtime: Runtime, gauge: MakeGauge): void {

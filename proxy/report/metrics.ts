@@ -13,6 +13,16 @@ export const METRICS = {
     labels: ['fault'],
     help: 'Streams and sessions of HTTP/2 that were ended for what the caller did, by fault.',
   },
+  postern_tcp_connections_total: {
+    labels: ['direction', 'verdict', 'close_reason'],
+    help: 'Raw TCP connections that have ended, by what became of them.',
+  },
+  postern_tcp_received_bytes_total: { labels: ['direction'], help: 'Bytes from the callers of raw TCP connections that have ended.' },
+  postern_tcp_sent_bytes_total: { labels: ['direction'], help: 'Bytes to the callers of raw TCP connections that have ended.' },
+  postern_plaintext_connections_total: {
+    labels: ['source'],
+    help: 'Connections without mutual TLS to PERMISSIVE ports, by address; `other` once there are 256.',
+  },
   postern_handshakes_total: { labels: [], help: 'TLS handshakes of callers whose SVID was accepted.' },
   postern_connections_open: { labels: [], help: 'Downstream connections that are open.' },
   postern_connections_opened_total: { labels: [], help: 'Downstream connections since start.' },
