@@ -88,9 +88,8 @@ export class Detection extends Deadline implements Reader, DownstreamConnection 
     this.#decide(this.#held === null ? 'silence' : 'unclear');
   }
 
-  drain(): void {
-    if (this.#held === null && this.#tentative === null) this.#end();
-  }
+  /** What it turns out to be is drained: a connection that was accepted is served, and this is over soon by itself. */
+  drain(): void {}
 
   rejudge(judge: Judge): void {
     this.#tentative?.rejudge(judge);

@@ -29,6 +29,8 @@ export interface SidecarOptions {
   readonly limits?: Settings;
   readonly timeouts?: Settings;
   readonly trustedForwarders?: readonly string[];
+  /** Data processes. */
+  readonly concurrency?: number;
   readonly accessLog?: string | null;
   /** False when it is not expected to become ready. */
   readonly awaitsReady?: boolean;
@@ -174,6 +176,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           bundles: Object.fromEntries(bundles.map(({ trustDomain }) => [trustDomain, `${trustDomain}.pem`])),
         },
       },
+      ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       inbound: inbound.listeners,
       outbound: outbound.listeners,
       policies: { ...(policies === null ? { allowAll: true } : { files: ['policies/'] }), ...options.policySettings },
