@@ -55,34 +55,6 @@ export const METRICS = {
     labels: ['direction', 'upstream', 'limit'],
     help: 'How often a limit of `circuit` was reached.',
   },
-  postern_upstream_connections: {
-    labels: ['direction', 'upstream', 'protocol'],
-    help: 'Upstream connections, by what is spoken on them; those being opened apart where only the handshake will tell.',
-  },
-  postern_upstream_requests_open: { labels: ['direction', 'upstream'], help: 'Requests under way to an upstream.' },
-  postern_upstream_requests_waiting: {
-    labels: ['direction', 'upstream'],
-    help: 'Requests that wait for a connection to an upstream.',
-  },
-  postern_upstream_requests_total: {
-    labels: ['direction', 'upstream', 'endpoint'],
-    help: 'Requests to an endpoint, each try by itself.',
-  },
-  postern_upstream_failures_total: { labels: ['direction', 'upstream', 'endpoint'], help: 'Tries and connections that failed.' },
-  postern_upstream_ejections_total: {
-    labels: ['direction', 'upstream', 'endpoint'],
-    help: 'How often an endpoint was left out for failing.',
-  },
-  postern_upstream_endpoints_ejected: { labels: ['direction', 'upstream'], help: 'Endpoints that are left out.', merging: 'max' },
-  postern_upstream_retries_total: { labels: ['direction', 'upstream'], help: 'Requests that were tried again.' },
-  postern_upstream_retries_refused_total: {
-    labels: ['direction', 'upstream'],
-    help: 'Requests that were not tried again because the budget was used up.',
-  },
-  postern_upstream_circuit_open_total: {
-    labels: ['direction', 'upstream', 'limit'],
-    help: 'How often a limit of `circuit` was reached.',
-  },
   postern_log_lines_dropped_total: { labels: ['sink'], help: 'Log lines lost because the sink could not keep up.' },
   postern_svid_expiry_timestamp_seconds: { labels: [], help: 'When the own SVID runs out.', merging: 'min' },
   postern_policy_loaded_timestamp_seconds: {
