@@ -47,6 +47,9 @@ export class TokenClassifier {
         return;
       case 'claim':
         this.#values(slot, token, source.path);
+        return;
+      default:
+        throw new Error('a slot of another kind is among those of tokens');
     }
   }
 

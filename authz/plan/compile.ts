@@ -66,7 +66,8 @@ function isEmpty({ levels, mtls, network, policies }: WorkloadPolicies): boolean
   return policies.length === 0 && levels.length === 0 && network.length === 0 && mtls === null;
 }
 
-function revisionOf(set: WorkloadPolicies): string {
+/** `sha256:…` over everything that decides. */
+export function revisionOf(set: WorkloadPolicies): string {
   const decisive = JSON.stringify([FORMAT, set], (key, value: unknown) => (UNDECISIVE.has(key) ? undefined : value));
   return `sha256:${createHash('sha256').update(decisive).digest('hex')}`;
 }

@@ -114,6 +114,9 @@ export const loop = (label: string, ...body: readonly Instruction[]): Instructio
   label,
   body,
 });
+/** Runs `body` as long as the test is not 0. */
+export const loopWhile = (label: string, test: Operand, ...body: readonly Instruction[]): Instruction =>
+  block(`no ${label}`, loop(label, branchIf(`no ${label}`, isZero(test)), ...body, branch(label)));
 export const when = (test: Operand, then: readonly Instruction[], otherwise: readonly Instruction[] = []): Instruction => ({
   kind: 'if',
   test: read(test),

@@ -11,25 +11,49 @@ import { decideOnce } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
 import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 
-export type Decide = (input: AuthzInput) => Decision;
+import { canAskOpa, loadOpaShell } from './opa-shell.ts';
+import { canAskProxyWasm, loadProxyWasmShell } from './proxy-wasm-shell.ts';
+
+/** Null for an input that the engine cannot be asked. */
+export type Decide = (input: AuthzInput) => Decision | null;
 
 export interface SuiteEngine {
   readonly name: string;
+  /** It names no policy and no rule when it allows. */
+  readonly isTerse?: boolean;
   /** Null for a set that the engine cannot express. */
   load(set: WorkloadPolicies, options: InterpreterOptions): Decide | null;
 }
 
 export const ENGINES: readonly SuiteEngine[] = [
   { name: 'interpreter', load: (set, options) => (input) => interpret(set, input, options) },
-  { name: 'wasm', load: loadModule },
+  { name: 'wasm', load: (set, options) => loadModule(set, options) },
+  { name: 'opa', load: (set, options) => expressible(() => loadOpa(set, options)) },
+  { name: 'proxy-wasm', isTerse: true, load: (set, options) => expressible(() => loadProxyWasm(set, options)) },
 ];
 
-function loadModule(set: WorkloadPolicies, options: InterpreterOptions): Decide | null {
+function loadModule(set: WorkloadPolicies, options: InterpreterOptions): Decide {
+  const engine = loadEngine(compileSelected(set, 1), options);
+  return (input) => decideOnce(engine, input);
+}
+
+function loadOpa(set: WorkloadPolicies, { whenNoneSelects }: InterpreterOptions): Decide {
+  const { headerNames } = compileSelected(set, 1);
+  const decide = loadOpaShell(set, whenNoneSelects, headerNames);
+  return (input) => (canAskOpa(input, headerNames) ? decide(input) : null);
+}
+
+function loadProxyWasm(set: WorkloadPolicies, { whenNoneSelects }: InterpreterOptions): Decide {
+  const { headerNames } = compileSelected(set, 1);
+  const decide = loadProxyWasmShell(set, whenNoneSelects, headerNames);
+  return (input) => (canAskProxyWasm(input) ? decide(input) : null);
+}
+
+function expressible(load: () => Decide): Decide | null {
   try {
-    const engine = loadEngine(compileSelected(set, 1), options);
-    return (input) => decideOnce(engine, input);
+    return load();
   } catch (error) {
-    if (error instanceof PosternError && error.code === 'policy_not_compilable') return null;
+    if (error instanceof PosternError && error.code === 'policy_not_expressible') return null;
     throw error;
   }
 }
