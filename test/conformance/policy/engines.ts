@@ -22,7 +22,7 @@ export interface SuiteEngine {
   /** It names no policy and no rule when it allows. */
   readonly isTerse?: boolean;
   /** Null for a set that the engine cannot express. */
-  load(set: WorkloadPolicies, options: InterpreterOptions): Decide | null;
+  readonly load: (set: WorkloadPolicies, options: InterpreterOptions) => Decide | null;
 }
 
 export const ENGINES: readonly SuiteEngine[] = [

@@ -1,5 +1,5 @@
 /** The OPA module, loaded by the unmodified SDK of OPA and asked with opa-envoy-plugin's input document. */
-import opa from '@open-policy-agent/opa-wasm';
+import { createRequire } from 'node:module';
 
 import type { AuthzInput, Decision } from '#authz/engine/input.ts';
 import { compileForOpa } from '#authz/plan/compile-shell.ts';
@@ -13,7 +13,7 @@ export function loadOpaShell(
   whenNoneSelects: 'allow' | 'deny',
   headerNames: readonly string[],
 ): (input: AuthzInput) => Decision {
-  const policy = opa.loadPolicySync(compileForOpa(set, { whenNoneSelects }));
+  const policy = SDK.loadPolicySync(compileForOpa(set, { whenNoneSelects }));
   return (input) => readResult(policy.evaluate(opaInput(input, headerNames)));
 }
 
@@ -80,3 +80,8 @@ function readResult(results: unknown): Decision {
   const { allowed, dynamic_metadata: metadata } = first.result;
   return decisionFrom(allowed, metadata.code, metadata.policy, metadata.rule);
 }
+
+/** The package's types know only its asynchronous loader. */
+const SDK = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
+  loadPolicySync(wasm: Uint8Array): { evaluate(input: object): unknown };
+};
