@@ -1,6 +1,6 @@
 /**
  * Heads become header blocks (RFC 9113, section 8): pseudo-headers first, names in lower case, and none of the fields that speak
- * of a connection. Heads that come again are copied from a memo, by their bytes, what of them is dropped, and the table's version.
+ * of a connection. What comes again is copied from a memo.
  *
  * Hot path.
  */
@@ -10,6 +10,7 @@ import { FIELD, FRAMING, type FieldTable, type MessageHead, type RequestHead, ty
 import { writeText } from '../h1/serialise.ts';
 import { HpackEncoder, pseudoId } from './hpack/encoder.ts';
 import { kindOfName, PSEUDO, PSEUDO_NAMES } from './hpack/field-kind.ts';
+import { WrittenMemo } from './written-memo.ts';
 
 /**
  * Writes the blocks of one connection. Begin a block with `begin`, add the parts of a head in their order, then have it sent before
@@ -17,10 +18,7 @@ import { kindOfName, PSEUDO, PSEUDO_NAMES } from './hpack/field-kind.ts';
  */
 export class HeadWriter {
   readonly encoder = new HpackEncoder();
-  readonly #slots: (Kept | null)[] = [];
-  readonly #hashes = new Int32Array(SLOTS);
-  /** Of the head that is being written; 0 when it is not to be kept. */
-  #hash = 0;
+  readonly #memo = new WrittenMemo();
 
   begin(): void {
     this.encoder.begin();
@@ -33,37 +31,41 @@ export class HeadWriter {
    * @param protocol  for extended CONNECT (RFC 8441), else ''
    */
   request(head: RequestHead, target: string, scheme: 'http' | 'https', protocol: string): void {
-    const mayRepeat = target === '' && protocol === '';
-    if (mayRepeat && this.#repeat(head, scheme.length)) return;
     const { bytes, fields, hostIndex } = head;
-    const start = this.encoder.end;
+    const { encoder } = this;
     const isConnect = head.method === 'CONNECT';
     if (protocol !== '') this.text(':method', 'CONNECT');
-    else if (head.method === 'GET') this.encoder.indexed(METHOD_GET);
-    else if (head.method === 'POST') this.encoder.indexed(METHOD_POST);
+    else if (head.method === 'GET') encoder.indexed(METHOD_GET);
+    else if (head.method === 'POST') encoder.indexed(METHOD_POST);
     else this.text(':method', head.method);
     if (protocol !== '') this.text(':protocol', protocol);
     if (!isConnect) {
-      this.encoder.indexed(scheme === 'https' ? SCHEME_HTTPS : SCHEME_HTTP);
+      encoder.indexed(scheme === 'https' ? SCHEME_HTTPS : SCHEME_HTTP);
       if (target === '') this.#pseudo(PSEUDO.path, bytes, head.targetStart, head.targetEnd);
       else this.text(':path', target);
     }
+    // Callers ask for many things and say much the same of themselves.
+    const { count, dropped } = fields;
+    if (this.#memo.repeat(encoder, bytes, head.fieldsStart, head.end, dropped, count, KIND_REQUEST + head.framing)) return;
     if (hostIndex >= 0) {
       this.#pseudo(PSEUDO.authority, bytes, fields.ranges[(hostIndex << 2) + 2] ?? 0, fields.ranges[(hostIndex << 2) + 3] ?? 0);
     }
     this.#fields(bytes, fields);
     this.#length(head);
-    if (mayRepeat) this.#keep(head, scheme.length, start);
+    this.#memo.keep(encoder);
   }
 
   /** Adds a response's status and fields, and Content-Length as its framing says. */
   response(head: ResponseHead): void {
-    if (this.#repeat(head, head.framing)) return;
-    const start = this.encoder.end;
-    this.status(head.status);
-    this.#fields(head.bytes, head.fields);
+    const { bytes, end, fields, framing, start, status } = head;
+    const { encoder } = this;
+    // The status stands in the start line too, unless it was changed.
+    const kind = KIND_RESPONSE + framing + (status << 4);
+    if (this.#memo.repeat(encoder, bytes, start, end, fields.dropped, fields.count, kind)) return;
+    this.status(status);
+    this.#fields(bytes, fields);
     this.#length(head);
-    this.#keep(head, head.framing, start);
+    this.#memo.keep(encoder);
   }
 
   /** Adds `:status`. */
@@ -90,6 +92,12 @@ export class HeadWriter {
 
   /** Adds fields given as lines of HTTP/1.1 that we wrote ourselves: `name: value`, each with its line end. */
   lines(bytes: Buffer, start: number, end: number): void {
+    if (this.#memo.repeat(this.encoder, bytes, start, end, bytes, 0, KIND_LINES)) return;
+    this.#lines(bytes, start, end);
+    this.#memo.keep(this.encoder);
+  }
+
+  #lines(bytes: Buffer, start: number, end: number): void {
     let at = start;
     while (at < end) {
       const colon = bytes.indexOf(58, at);
@@ -138,61 +146,12 @@ export class HeadWriter {
     }
     this.encoder.field(TEXT, 0, nameEnd, nameEnd, nameEnd + digits, FIELD.contentLength);
   }
-
-  /** Adds what the same head gave before; false when it was not seen, or the table has changed since. */
-  #repeat(head: MessageHead, kind: number): boolean {
-    const { bytes, end, start } = head;
-    this.#hash = 0;
-    if (end - start > MAX_HEAD || this.encoder.end !== 0) return false;
-    let hash = end - start + kind;
-    for (let index = start; index < end; index += STRIDE) hash = Math.imul(hash ^ (bytes[index] ?? 0), 16_777_619);
-    hash ^= hash >>> 15;
-    this.#hash = hash === 0 ? 1 : hash;
-    const kept = this.#slots[hash & (SLOTS - 1)] ?? null;
-    if (kept === null || kept.version !== this.encoder.table.version || !kept.isOf(head, kind)) return false;
-    this.encoder.repeat(kept.block);
-    return true;
-  }
-
-  /** Remembers a block that changed nothing, when its head comes for the second time. */
-  #keep(head: MessageHead, kind: number, start: number): void {
-    const { encoder } = this;
-    if (this.#hash === 0 || start !== 0 || !encoder.isRepeatable) return;
-    const place = this.#hash & (SLOTS - 1);
-    if (this.#hashes[place] !== this.#hash) {
-      this.#hashes[place] = this.#hash;
-      return;
-    }
-    this.#slots[place] = new Kept(head, kind, encoder.table.version, encoder.out, encoder.end);
-  }
 }
 
-class Kept {
-  readonly version: number;
-  readonly block: Buffer;
-  readonly #head: Buffer;
-  readonly #dropped: Uint8Array;
-  readonly #kind: number;
-
-  constructor(head: MessageHead, kind: number, version: number, out: Buffer, end: number) {
-    this.version = version;
-    this.block = Buffer.from(out.subarray(0, end));
-    this.#head = Buffer.from(head.bytes.subarray(head.start, head.end));
-    this.#dropped = head.fields.dropped.slice(0, head.fields.count);
-    this.#kind = kind;
-  }
-
-  isOf(head: MessageHead, kind: number): boolean {
-    const { bytes, end, fields, start } = head;
-    if (kind !== this.#kind || end - start !== this.#head.length || fields.count !== this.#dropped.length) return false;
-    for (let index = 0; index < fields.count; index++) if (fields.dropped[index] !== this.#dropped[index]) return false;
-    return this.#head.compare(bytes, start, end) === 0;
-  }
-}
-
-const SLOTS = 16;
-const STRIDE = 7;
-const MAX_HEAD = 1024;
+/** What a remembered run of lines is; responses have their framing and status beside it. */
+const KIND_REQUEST = 4;
+const KIND_LINES = 8;
+const KIND_RESPONSE = 12;
 
 /** Indexes in the static table. */
 const METHOD_GET = 2;

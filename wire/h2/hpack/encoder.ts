@@ -71,9 +71,10 @@ export class HpackEncoder {
     const nameHash = id === FIELD.unknown ? hashOfName(bytes, nameStart, nameEnd) : hashOfId(id);
     let hash = nameHash;
     const isSecret = NEVER_INDEXED[id] === 1;
+    const isNew = NEVER_THE_SAME[id] === 1;
     const mayBeIndexed = !isSecret && valueLength <= MAX_INDEXED_VALUE;
 
-    if (mayBeIndexed) {
+    if (mayBeIndexed && !isNew) {
       hash = hashOfValue(nameHash, bytes, valueStart, valueEnd);
       const found =
         this.#index === null ? 0 : this.#index.find(this.table, hash, bytes, nameStart, nameEnd, valueStart, valueEnd, id);
@@ -98,7 +99,7 @@ export class HpackEncoder {
     }
     if (
       mayBeIndexed &&
-      (isNewName || this.#wasSeen(hash)) &&
+      (isNewName || (!isNew && this.#wasSeen(hash))) &&
       nameLength + valueLength + ENTRY_OVERHEAD <= this.table.maxSize >> 2
     ) {
       this.#literal(0x40, 0x3f, nameIndex, bytes, nameStart, nameEnd, valueStart, valueEnd, true);
@@ -223,6 +224,10 @@ const GZIP_DEFLATE_LENGTH = 'gzip, deflate'.length;
 /** 1 for the `FIELD` numbers of credentials. */
 const NEVER_INDEXED = new Uint8Array(256);
 for (const id of [FIELD.authorization, FIELD.proxyAuthorization, FIELD.cookie, FIELD.setCookie]) NEVER_INDEXED[id] = 1;
+
+/** 1 for those whose values are made for one request: only their names are looked for. */
+const NEVER_THE_SAME = new Uint8Array(256);
+for (const id of [FIELD.xRequestId, FIELD.traceparent]) NEVER_THE_SAME[id] = 1;
 
 /** Blocks are encoded and framed within one call, so that all connections share this. */
 const SHARED = Buffer.allocUnsafeSlow(65_536);
