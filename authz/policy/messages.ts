@@ -43,6 +43,7 @@ export const MESSAGE_CODES = {
   PN0317: 'A value has a form that its attribute does not take.',
   PN0318: 'A path of the namespace tree is malformed.',
   PN0319: 'A condition says nothing, or several things at once.',
+  PN0401: 'A policy allows more than a ceiling further up the namespace tree.',
 } as const satisfies Record<string, string>;
 
 export type MessageCode = keyof typeof MESSAGE_CODES;

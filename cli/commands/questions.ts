@@ -48,11 +48,12 @@ function addPolicyCommands(program: Command, { io, finish }: CommandContext): vo
     .command('validate')
     .description('Say of each document whether it is valid, and if not where and why')
     .requiredOption('-f, --file <path...>', 'files and folders of policies')
+    .option('--root-namespace <name>', 'namespace whose policies hold everywhere', 'istio-system')
     .option('--ignore-kinds', 'pass over documents that are no policy')
     .addHelpText('after', EXAMPLES.validate)
-    .action(async ({ file: files, ignoreKinds = false }: { file: string[]; ignoreKinds?: boolean }) => {
+    .action(async ({ file: files, ignoreKinds = false, rootNamespace }: ValidateFlags) => {
       const { policyValidate } = await import('../verbs/policy-validate.ts');
-      finish(await policyValidate({ files, ignoreKinds }, io));
+      finish(await policyValidate({ files, ignoreKinds, rootNamespace, nowMs: Date.now() }, io));
     });
 }
 
@@ -132,6 +133,12 @@ interface DecideFlags {
   readonly explain?: boolean;
   readonly ignoreKinds?: boolean;
   readonly at?: string;
+}
+
+interface ValidateFlags {
+  readonly file: string[];
+  readonly rootNamespace: string;
+  readonly ignoreKinds?: boolean;
 }
 
 /** The first choice is the default. */

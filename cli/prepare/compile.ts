@@ -1,9 +1,13 @@
 /** The policy compiler, asked for the workload that a configuration describes. */
 import { randomInt } from 'node:crypto';
 
+import { findWidenings } from '#authz/analyse/widening.ts';
+import type { Widening } from '#authz/analyse/widening.ts';
 import { selfTest } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
+
+import type { DocumentFault } from '#proto/prepare.ts';
 
 import type { Compile, Compiled } from './prepare.ts';
 
@@ -15,6 +19,8 @@ export const compile: Compile = ({ documents, set: documentSet }, config, nowMs)
   try {
     const workload = { namespace, labels, serviceAccount };
     const set = selectPolicies(documentSet, workload, { rootNamespace, trustDomain, trustDomainAliases, nowMs });
+    const widenings = findWidenings(set).map(wideningFault);
+    if (widenings.length > 0) return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults: widenings });
     const policy = compileSelected(set, documents.length);
     selfTest(policy, { samples: samplesFor(policy.ruleCount), seed: randomInt(2 ** 31), whenNoneSelects });
     return Promise.resolve({ policy, validUntilMs: set.validUntilMs, faults: [] });
@@ -25,6 +31,12 @@ export const compile: Compile = ({ documents, set: documentSet }, config, nowMs)
     return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults: [fault] });
   }
 };
+
+/** It lies in the rule that allows too much. */
+export function wideningFault({ position, text }: Widening): DocumentFault {
+  const fix = 'Narrow the rule to what the ceiling allows';
+  return { ...position, code: 'PN0401', path: '', message: `Cannot compile the policies: ${text}`, fix };
+}
 
 /** The interpreter looks at every rule: fewer samples of a larger set, so that a change is in force within half a second. */
 function samplesFor(rules: number): number {

@@ -3,6 +3,7 @@
  * workload whose policies cannot be selected or compiled is denied everything, as its sidecar would deny it.
  */
 import { PosternError } from '#base/error.ts';
+import { refuseWidening } from '#authz/analyse/widening.ts';
 import { denyAll } from '#authz/engine/decisions.ts';
 import type { WhenNoneSelects } from '#authz/engine/decisions.ts';
 import type { Engine } from '#authz/engine/engine.ts';
@@ -14,6 +15,7 @@ import { loadEngine } from '#authz/engine/load.ts';
 import { decideOnce, differenceOf } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
 import type { Policy, Workload } from '#authz/policy/model.ts';
+import type { NetworkLoss } from '#authz/policy/network/pods.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
 import type { SelectOptions } from '#authz/policy/select.ts';
@@ -32,6 +34,8 @@ export interface Judgement {
   readonly decision: Decision;
   /** What it would be if every policy that is tried out were enforced; null when none is. */
   readonly ifEnforced: Decision | null;
+  /** What of network policies could not be said about identities. */
+  readonly losses: readonly NetworkLoss[];
   explain(): Explanation;
 }
 
@@ -67,6 +71,7 @@ export class CompiledSets {
   #make(workload: Workload, nowMs: number): Judge {
     try {
       const set = selectPolicies(this.#policies, workload, { ...this.#options, nowMs });
+      refuseWidening(set);
       const judge = judgeOf(set, workload, this.#options, this.#policies.policies.length);
       return { fromMs: nowMs, untilMs: set.validUntilMs ?? Infinity, judge };
     } catch (error) {
@@ -82,7 +87,7 @@ export function constantJudge(engine: Engine): (input: AuthzInput) => Judgement 
   const made = decideOnce(engine, NOTHING);
   const text = `${made.effect === 'deny' ? 'denied' : 'allowed'}: ${made.code}`;
   const explanation = { effect: made.effect, code: made.code, matched: null, nearest: null, text };
-  return () => ({ decision: made, ifEnforced: null, explain: () => explanation });
+  return () => ({ decision: made, ifEnforced: null, losses: [], explain: () => explanation });
 }
 
 function judgeOf(
@@ -103,7 +108,7 @@ function judgeOf(
       if (difference !== null) throw engineDifference(difference, workload, input);
     }
     const ifEnforced = enforced === null ? null : interpret(enforced, input, options);
-    return { decision: made, ifEnforced, explain: () => explain(set, input, whenNoneSelects) };
+    return { decision: made, ifEnforced, losses: set.losses, explain: () => explain(set, input, whenNoneSelects) };
   };
 }
 

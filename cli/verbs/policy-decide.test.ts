@@ -261,7 +261,12 @@ describe('policy validate', () => {
       `${POLICY}---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: x }\nspec: { rules: [{ to: [{ operation: { ports: [80] } }] }] }\n`,
     );
     const { io, out } = streams(Readable.from([]));
-    expect(await policyValidate({ files: [invalid, join(folder, 'none.yaml')], ignoreKinds: false }, io)).toBe(65);
+    expect(
+      await policyValidate(
+        { files: [invalid, join(folder, 'none.yaml')], ignoreKinds: false, rootNamespace: 'istio-system', nowMs: 0 },
+        io,
+      ),
+    ).toBe(65);
     expect(lines(out())).toMatchObject([
       { file: join(folder, 'none.yaml'), line: 0, kind: null, ok: false, errors: [{ code: 'PN0107' }] },
       { file: invalid, line: 1, kind: 'AuthorizationPolicy', name: 'orders', ok: true },
@@ -277,7 +282,12 @@ describe('policy validate', () => {
 
   test('ends with 0 when all are valid', async () => {
     const { io, out } = streams(Readable.from([]));
-    expect(await policyValidate({ files: [join(folder, 'policy.yaml')], ignoreKinds: false }, io)).toBe(0);
+    expect(
+      await policyValidate(
+        { files: [join(folder, 'policy.yaml')], ignoreKinds: false, rootNamespace: 'istio-system', nowMs: 0 },
+        io,
+      ),
+    ).toBe(0);
     expect(lines(out()).map(({ ok }) => ok)).toEqual([true, true]);
   });
 });

@@ -7,6 +7,7 @@ import type { Explanation } from '#authz/engine/explain.ts';
 import type { ShadowDecision } from '#authz/engine/input.ts';
 import { readPolicyFiles } from '#authz/policy/files.ts';
 import type { PolicyFault } from '#authz/policy/model.ts';
+import type { NetworkLoss } from '#authz/policy/network/pods.ts';
 import type { PolicyReading } from '#authz/policy/read.ts';
 import type { PathMode } from '#proxy/http/path.ts';
 
@@ -45,6 +46,8 @@ export interface DecideAnswer {
   readonly shadow: readonly ShadowDecision[];
   /** The decision if every policy that is tried out were enforced; only where there is one. */
   readonly ifEnforced?: 'allow' | 'deny';
+  /** What of network policies could not be said about identities; only where there is something. */
+  readonly lossy?: readonly NetworkLoss[];
   readonly explain?: Explanation;
 }
 
@@ -90,6 +93,7 @@ function answer(
     audited,
     shadow,
     ...(judged.ifEnforced === null ? {} : { ifEnforced: judged.ifEnforced.effect }),
+    ...(judged.losses.length === 0 ? {} : { lossy: judged.losses }),
     ...(isExplained ? { explain: judged.explain() } : {}),
   };
 }
