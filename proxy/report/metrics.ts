@@ -17,7 +17,10 @@ export const METRICS = {
     labels: ['direction', 'verdict', 'close_reason'],
     help: 'Raw TCP connections that have ended, by what became of them.',
   },
-  postern_tcp_received_bytes_total: { labels: ['direction'], help: 'Bytes from the callers of raw TCP connections that have ended.' },
+  postern_tcp_received_bytes_total: {
+    labels: ['direction'],
+    help: 'Bytes from the callers of raw TCP connections that have ended.',
+  },
   postern_tcp_sent_bytes_total: { labels: ['direction'], help: 'Bytes to the callers of raw TCP connections that have ended.' },
   postern_plaintext_connections_total: {
     labels: ['source'],
@@ -38,7 +41,7 @@ export const METRICS = {
   },
   postern_upstream_requests_total: {
     labels: ['direction', 'upstream', 'endpoint'],
-    help: 'Requests to an endpoint, each try by itself.',
+    help: 'Requests to an endpoint that were answered or failed, each try by itself.',
   },
   postern_upstream_failures_total: { labels: ['direction', 'upstream', 'endpoint'], help: 'Tries and connections that failed.' },
   postern_upstream_ejections_total: {

@@ -22,16 +22,15 @@ export class RetryBudget {
   admits(tries: number): boolean {
     if (tries >= this.#config.attempts) return false;
     const most = (this.inFlight * this.#config.budgetPercent) / 100;
-    if (this.retrying < Math.max(ALWAYS, most)) return true;
-    this.refusals++;
-    return false;
+    const isAdmitted = this.retrying < Math.max(ALWAYS, most);
+    if (isAdmitted) this.retries++;
+    else this.refusals++;
+    return isAdmitted;
   }
 
   begun(tries: number): void {
     this.inFlight++;
-    if (tries === 0) return;
-    this.retrying++;
-    this.retries++;
+    if (tries > 0) this.retrying++;
   }
 
   ended(tries: number): void {

@@ -197,17 +197,18 @@ export class UpstreamService implements H2Host {
 
   begun(endpoint: Endpoint, { tries }: Exchange): void {
     endpoint.inFlight++;
-    endpoint.exchanges++;
     this.budget.begun(tries);
   }
 
   answered(endpoint: Endpoint, exchange: Exchange): void {
     this.givenUp(endpoint, exchange);
+    endpoint.exchanges++;
     this.health.answered(endpoint, exchange.status);
   }
 
   failed(endpoint: Endpoint, exchange: Exchange, failure: Failure): void {
     this.givenUp(endpoint, exchange);
+    endpoint.exchanges++;
     this.health.failed(endpoint, failure);
   }
 
