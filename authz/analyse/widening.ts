@@ -30,10 +30,10 @@ export interface Widening {
 export function findWidenings(set: WorkloadPolicies, budget = 60_000): readonly Widening[] {
   const pairs = set.levels.flatMap(({ ceilings }, depth) => {
     const enforced = ceilings.filter(({ mode }) => mode === 'enforce');
-    return enforced.flatMap((ceiling) => allowingBelow(set, depth).map((below) => ({ ceiling, below })));
+    return enforced.flatMap((ceiling) => allowingBelow(set, depth).map((below) => ({ ceiling, depth, below })));
   });
   const share = Math.min(MOST_FOR_A_PAIR, Math.floor(budget / Math.max(1, pairs.length)));
-  return pairs.flatMap(({ below, ceiling }) => widens(set, ceiling, below, share) ?? []);
+  return pairs.flatMap(({ below, ceiling, depth }) => widens(set, { ceiling, depth }, below, share) ?? []);
 }
 
 /** @throws {PosternError} `policy_widens_ceiling` naming the first that was found, with a request that shows it */
@@ -52,14 +52,27 @@ function allowingBelow(set: WorkloadPolicies, depth: number): readonly RuleOfPol
     .flatMap((policy) => policy.rules.map((rule) => ({ policy, rule })));
 }
 
-function widens(set: WorkloadPolicies, ceiling: Policy, { policy, rule }: RuleOfPolicy, budget: number): Widening | null {
+interface PlacedCeiling {
+  readonly ceiling: Policy;
+  /** Index of its level. */
+  readonly depth: number;
+}
+
+function widens(
+  set: WorkloadPolicies,
+  { ceiling, depth }: PlacedCeiling,
+  { policy, rule }: RuleOfPolicy,
+  budget: number,
+): Widening | null {
   // The ceilings alone are what is asked about; what is denied without them is allowed by nobody.
   const below: WorkloadPolicies = {
     ...set,
     mtls: null,
     network: [],
-    levels: set.levels.map((level) => ({ ...level, ceilings: [] })),
+    levels: set.levels.slice(depth).map((level) => ({ ...level, ceilings: [] })),
   };
+  // What a must further up decides never comes to the ceiling.
+  const above = set.levels.slice(0, depth).flatMap(({ musts }) => musts.filter(({ mode }) => mode === 'enforce'));
   const providers = Object.fromEntries(
     set.policies.flatMap(({ provider }) => (provider === null ? [] : [[provider, 'allow' as const]])),
   );
@@ -74,7 +87,9 @@ function widens(set: WorkloadPolicies, ceiling: Policy, { policy, rule }: RuleOf
   };
   // The last question looks at every rule of the set, and is seldom asked.
   const isWitness = (input: AuthzInput): boolean =>
-    firstMatch(set, ceiling, input) === null && isAllowed(below, { ...input, providers });
+    firstMatch(set, ceiling, input) === null &&
+    above.every((must) => firstMatch(set, must, input) === null) &&
+    isAllowed(below, { ...input, providers });
   const witness = search.find(missing, isWitness);
   return witness === null ? null : tell(set, ceiling, { policy, rule }, { ...witness, providers });
 }
