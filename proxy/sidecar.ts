@@ -178,7 +178,7 @@ export class Sidecar {
     }
     for (const config of this.#config.outbound) {
       const peer = this.#upstreams.peer(config);
-      const route = outboundRoute(config, (endpoint) => this.#upstreams.dialer(config, endpoint, TCP_PROTOCOLS));
+      const route = outboundRoute(config, (endpoint) => this.#upstreams.dialer(config, endpoint, TCP_PROTOCOLS, true));
       this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer, route }));
     }
   }

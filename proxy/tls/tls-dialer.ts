@@ -3,7 +3,7 @@
  * is not yet acceptance: the peer may still refuse us by closing.
  */
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import type { Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import type { VerifyCache } from '#certs/verify-cache.ts';
@@ -23,6 +23,8 @@ export interface TlsDialerOptions {
   readonly clock: Clock;
   /** What is offered (RFC 7301), best first. */
   readonly protocols: readonly string[];
+  /** Raw TCP goes over it: each direction ends by itself, and a reset has to be one. */
+  readonly isRaw: boolean;
 }
 
 export class TlsDialer implements Dialer {
@@ -45,9 +47,10 @@ export class TlsDialer implements Dialer {
   open(opening: Opening, protocols = this.#options.protocols): Socket {
     const { endpoint, sni, cache, clock } = this.#options;
     const identity = this.#options.identity();
+    const { host, port } = endpoint;
     const socket = connect({
-      host: endpoint.host,
-      port: endpoint.port,
+      // A socket of our own below can be reset (io/reset.ts), and half-open is what the one below is.
+      ...(this.#options.isRaw ? { socket: connectTcp({ host, port, allowHalfOpen: true }) } : { host, port }),
       ...(sni === null ? {} : { servername: sni }),
       ...(identity === null ? {} : { secureContext: this.#secureContext(identity) }),
       ALPNProtocols: [...protocols],

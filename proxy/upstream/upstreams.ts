@@ -58,7 +58,7 @@ export class Upstreams {
   }
 
   /** Opens mutual TLS connections to a peer, of which those that no longer verify are ended. */
-  dialer(config: OutboundConfig, endpoint: HostPort, protocols: readonly string[]): TlsDialer {
+  dialer(config: OutboundConfig, endpoint: HostPort, protocols: readonly string[], isRaw = false): TlsDialer {
     const dialer = new TlsDialer({
       endpoint,
       expect: config.expect,
@@ -67,6 +67,7 @@ export class Upstreams {
       cache: this.#cache,
       clock: this.#runtime.clock,
       protocols,
+      isRaw,
     });
     this.#dialers.push(dialer);
     return dialer;
