@@ -7,11 +7,12 @@ import type { ProgramPlan } from './plan.ts';
 export function planBounds(
   slots: readonly PlannedSlot[],
   programs: { readonly http: ProgramPlan; readonly tcp: ProgramPlan },
+  strategy: PlanBounds['strategy'],
 ): PlanBounds {
   const both = [programs.http, programs.tcp];
   return {
-    strategy: 'index',
-    longestScan: Math.max(...both.map((program) => sumOver(program, (clauses) => clauses.length))),
+    strategy,
+    longestScan: Math.max(...both.map((program) => sumOver(program, clausesIn))),
     steps: Math.max(...both.map((program) => sumOver(program, stepsOf))),
     automata: slots.reduce((most, { dimensions }) => {
       const count = dimensions.filter(({ kind }) => kind === 'bytes' || kind === 'template').length;
@@ -20,33 +21,43 @@ export function planBounds(
   };
 }
 
+type List = Pick<ClassList, 'clauses' | 'tree'>;
+
 /** The sum over stages and attributes of the costliest list; an attribute of several values meets one for each of them. */
-function sumOver({ reports, stages }: ProgramPlan, cost: (clauses: readonly PlannedClause[]) => number): number {
+function sumOver({ reports, stages }: ProgramPlan, cost: (list: List) => number): number {
   const indices = [...stages.map(({ index }) => index), ...(reports === null ? [] : [reports])];
   return indices.reduce((sum, index) => sum + indexCost(index, cost), 0);
 }
 
-function indexCost({ always, lists }: ClauseIndex, cost: (clauses: readonly PlannedClause[]) => number): number {
-  const byDimension = new Map<string, number>();
-  const known = new Map<ClassList['clauses'], number>();
-  for (const { clauses, dimension, slot } of lists) {
-    const key = `${slot} ${dimension}`;
-    const found = known.get(clauses) ?? cost(clauses);
-    known.set(clauses, found);
-    byDimension.set(key, Math.max(byDimension.get(key) ?? 0, found));
+function indexCost({ always, lists }: ClauseIndex, cost: (list: List) => number): number {
+  const byDimension = new Map<number, number>();
+  for (const list of lists) {
+    const key = list.slot * MAX_DIMENSIONS + list.dimension;
+    byDimension.set(key, Math.max(byDimension.get(key) ?? 0, cost(list)));
   }
   let sum = cost(always);
   for (const most of byDimension.values()) sum += most;
   return sum;
 }
 
-function stepsOf(clauses: readonly PlannedClause[]): number {
-  return clauses.reduce(
-    (sum, { checks }) => sum + 1 + checks.reduce((all, { alternatives }) => all + countOf(alternatives), 0),
-    0,
-  );
+function clausesIn({ clauses, tree }: List): number {
+  return tree === null ? clauses.length : tree.longestLeaf;
+}
+
+function stepsOf({ clauses, tree }: List): number {
+  if (tree !== null) return tree.steps;
+  let steps = 0;
+  for (const { checks } of clauses) {
+    steps++;
+    for (const { alternatives } of checks) steps += countOf(alternatives);
+  }
+  return steps;
 }
 
 function countOf(alternatives: PlannedClause['checks'][number]['alternatives']): number {
-  return alternatives.reduce((sum, { ranges }) => sum + Math.max(1, ranges.length), 0);
+  let count = 0;
+  for (const { ranges } of alternatives) count += Math.max(1, ranges.length);
+  return count;
 }
+
+const MAX_DIMENSIONS = 4096;

@@ -3,7 +3,9 @@
  * group accepts; what is left of it is checked when the list is walked. Time to decide then depends on the longest list that a
  * request can meet, which is known here and bounds the module's loops.
  */
-import type { Alternative, Range } from './dimensions.ts';
+import type { Alternative, PlannedSlot, Range } from './dimensions.ts';
+import { buildListTree } from './forest.ts';
+import type { ListTree } from './forest.ts';
 
 /** A group as classes: any alternative holds, or none where it is negated. */
 export interface Check {
@@ -24,12 +26,38 @@ export interface ClassList {
   readonly dimension: number;
   readonly classNumber: number;
   readonly clauses: readonly PlannedClause[];
+  /** The same as a tree, where it is used; null where the clauses are looked at one after the other. */
+  readonly tree: ListTree | null;
 }
 
 export interface ClauseIndex {
   /** Clauses without a group to file them under. */
-  readonly always: readonly PlannedClause[];
+  readonly always: Pick<ClassList, 'clauses' | 'tree'>;
   readonly lists: readonly ClassList[];
+}
+
+/** The index with trees for the lists that are longer than `longest`. */
+export function withTrees({ always, lists }: ClauseIndex, longest: number, slots: readonly PlannedSlot[]): ClauseIndex {
+  const known = new Map<string, ListTree | null>();
+  const numbers = new Map<PlannedClause, number>();
+  const numberOf = (clause: PlannedClause): number => {
+    const number = numbers.get(clause) ?? numbers.size;
+    numbers.set(clause, number);
+    return number;
+  };
+  const treeOf = (clauses: readonly PlannedClause[]): ListTree | null => {
+    if (clauses.length <= longest) return null;
+    const key = clauses.map(numberOf).join();
+    const tree = known.get(key);
+    if (tree !== undefined) return tree;
+    const built = buildListTree(clauses, slots);
+    known.set(key, built);
+    return built;
+  };
+  return {
+    always: { clauses: always.clauses, tree: treeOf(always.clauses) },
+    lists: lists.map((list) => ({ ...list, tree: treeOf(list.clauses) })),
+  };
 }
 
 export function indexClauses(clauses: readonly PlannedClause[]): ClauseIndex {
@@ -53,7 +81,10 @@ export function indexClauses(clauses: readonly PlannedClause[]): ClauseIndex {
       });
     }
   }
-  return { always, lists: [...lists.values()] };
+  return {
+    always: { clauses: always, tree: null },
+    lists: [...lists.values()].map((list) => ({ ...list, tree: null })),
+  };
 }
 
 /** How many clauses care for each class: the estimate of how long its list would be. */

@@ -10,6 +10,7 @@ import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { buildModule } from '../wasm/module.ts';
 import type { CompiledPolicy } from './compiled.ts';
 import { planPolicies } from './plan.ts';
+import type { Strategy } from './plan.ts';
 import { describeReported } from './stages.ts';
 
 export type CompileOptions = SelectOptions;
@@ -29,8 +30,8 @@ export function compilePolicies(policies: readonly Policy[], workload: Workload,
  *
  * @throws {PosternError} `policy_too_large` when the policies exceed a bound of the compiler
  */
-export function compileSelected(set: WorkloadPolicies, documents: number): CompiledPolicy {
-  const plan = planPolicies(set);
+export function compileSelected(set: WorkloadPolicies, documents: number, strategy: Strategy = 'auto'): CompiledPolicy {
+  const plan = planPolicies(set, strategy);
   const { wasm, layout } = buildModule(plan);
   const headerNames = layout.slots.flatMap(({ source }) => (source.kind === 'header' ? [source.name] : []));
   return {

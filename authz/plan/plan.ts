@@ -2,7 +2,7 @@
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { planBounds } from './bounds.ts';
 import { CompileBudget } from './budget.ts';
-import { indexClauses } from './clause-index.ts';
+import { indexClauses, withTrees } from './clause-index.ts';
 import type { Check, ClauseIndex, PlannedClause } from './clause-index.ts';
 import type { Clause, Group, Program } from './clauses.ts';
 import type { CompiledOutcome, PlanBounds, SlotSource } from './compiled.ts';
@@ -33,8 +33,11 @@ export interface Plan {
   readonly bounds: PlanBounds;
 }
 
+/** How long lists of clauses are looked at; `auto` takes trees where a decision could look at many clauses. */
+export type Strategy = 'auto' | PlanBounds['strategy'];
+
 /** @throws {PosternError} `policy_too_large` when the policies exceed a bound of the compiler */
-export function planPolicies(set: WorkloadPolicies): Plan {
+export function planPolicies(set: WorkloadPolicies, strategy: Strategy = 'auto'): Plan {
   const budget = new CompileBudget();
   const outcomes = new Outcomes();
   const clauses = {
@@ -53,14 +56,20 @@ export function planPolicies(set: WorkloadPolicies): Plan {
     })),
     reports: clauses[name].reports.length === 0 ? null : indexClauses(table.checked(clauses[name].reports)),
   });
-  const programs = { http: program('http'), tcp: program('tcp') };
-  return {
-    slots: table.slots,
-    programs,
-    outcomes: outcomes.list,
-    reportCount: reportedPolicies(set).length,
-    bounds: planBounds(table.slots, programs),
-  };
+  const indexed = { http: program('http'), tcp: program('tcp') };
+  const reportCount = reportedPolicies(set).length;
+  const common = { slots: table.slots, outcomes: outcomes.list, reportCount };
+  const bounds = planBounds(table.slots, indexed, 'index');
+  const isIndex = strategy === 'index' || (strategy === 'auto' && bounds.longestScan <= LONGEST_SCAN);
+  if (isIndex) return { ...common, programs: indexed, bounds };
+  const longest = strategy === 'forest' ? 1 : LONGEST_LIST;
+  const planted = (from: ProgramPlan): ProgramPlan => ({
+    stages: from.stages.map((stage) => ({ ...stage, index: withTrees(stage.index, longest, table.slots) })),
+    // Of what is reported every match counts, and a tree gives the first one.
+    reports: from.reports,
+  });
+  const programs = { http: planted(indexed.http), tcp: planted(indexed.tcp) };
+  return { ...common, programs, bounds: planBounds(table.slots, programs, 'forest') };
 }
 
 /** Gathers the patterns of all clauses by attribute, then reads groups as checks. */
@@ -140,3 +149,8 @@ const SLOT_ORDER: readonly SlotSource['kind'][] = [
   'claim',
   'provider',
 ];
+
+/** Clauses that one decision may come to look at before trees are tried. */
+const LONGEST_SCAN = 256;
+/** Lists up to this length are left as they are. */
+const LONGEST_LIST = 16;

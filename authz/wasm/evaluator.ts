@@ -21,8 +21,10 @@ import {
   isZero,
   load,
   loop,
+  loopWhile,
   multiply,
   set,
+  shiftLeft,
   shiftRight,
   subtract,
   unreachable,
@@ -33,7 +35,7 @@ import {
 } from './instructions.ts';
 import type { Instruction, Operand } from './instructions.ts';
 import { LIST_LOCALS, forEachList } from './list-walk.ts';
-import { ALTERNATIVE, CHECK, CLAUSE, EFFECT, ERROR, NO_ANSWER, OVERFLOW, STAGE } from './memory-map.ts';
+import { ALTERNATIVE, CHECK, CLAUSE, EFFECT, ERROR, NO_ANSWER, OVERFLOW, STAGE, TREE, TREE_CHILD } from './memory-map.ts';
 import { reportFunctions } from './report.ts';
 
 /** What of an image the code must know. */
@@ -43,6 +45,7 @@ export function evaluatorFunctions(at: EvaluatorAddresses, hasReports: boolean):
   return [
     ...classifierFunctions(at.scratchStart),
     holds,
+    descend,
     scanList,
     scanIndex,
     decide('decide', at.http.firstStage),
@@ -50,6 +53,8 @@ export function evaluatorFunctions(at: EvaluatorAddresses, hasReports: boolean):
     ...(hasReports ? reportFunctions(at.reportStart) : []),
   ];
 }
+
+const childAt = (index: Operand): Instruction => add('tree', shiftLeft(index, TREE_CHILD.shift));
 
 /** Whether a class is in an alternative's range or bit set. */
 const hasClass = (cell: Operand, value: Operand): Instruction =>
@@ -117,7 +122,38 @@ const holds: FunctionSource = {
   ],
 };
 
-/** The smallest answer below `best` that a list of clauses gives, else `best`. */
+/** From a tree down to the list that the classes lead to, 0 for none. INVARIANT: a tree has no cycles. */
+const descend: FunctionSource = {
+  name: 'descend',
+  isExported: false,
+  parameters: ['tree'],
+  hasResult: true,
+  locals: ['value', 'low', 'high', 'middle'],
+  body: [
+    loop(
+      'down',
+      set('tree', subtract('tree', 1)),
+      set('value', load(load('tree', TREE.cell))),
+      set('low', 0),
+      set('high', subtract(load('tree', TREE.count), 1)),
+      loopWhile(
+        'halves',
+        below('low', 'high'),
+        set('middle', shiftRight(add(add('low', 'high'), 1), 1)),
+        when(
+          atMost(load(childAt('middle'), TREE.children + TREE_CHILD.start), 'value'),
+          [set('low', 'middle')],
+          [set('high', subtract('middle', 1))],
+        ),
+      ),
+      set('tree', load(childAt('low'), TREE.children + TREE_CHILD.address)),
+      branchIf('down', and('tree', 1)),
+    ),
+    giveBack('tree'),
+  ],
+};
+
+/** The smallest answer below `best` that a list of clauses, or a tree, gives, else `best`. */
 const scanList: FunctionSource = {
   name: 'scanList',
   isExported: false,
@@ -125,6 +161,7 @@ const scanList: FunctionSource = {
   hasResult: true,
   locals: ['answer'],
   body: [
+    when(and('clause', 1), [set('clause', call('descend', 'clause')), when(isZero('clause'), [giveBack('best')])]),
     loop(
       'next',
       set('answer', load('clause', CLAUSE.answer)),

@@ -74,6 +74,12 @@ export const INDEX = { always: 0, count: 4, entries: 8 } as const;
  * so that the lists of a class are one cache line away from each other.
  */
 export const ENTRY = { cell: 0, lists: 4, stride: 8, bytes: 12 } as const;
+/**
+ * A tree: cell, number of children, and for each child the class from which on it counts and its address. An address with bit 0 set
+ * is a tree, any other one a list. The address of a tree stands, so marked, where that of a list could.
+ */
+export const TREE = { cell: 0, count: 4, children: 8 } as const;
+export const TREE_CHILD = { start: 0, address: 4, shift: 3 } as const;
 /** A clause: its answer, the address after its checks, and the checks. A list is clauses in order of their answers, ended by 0. */
 export const CLAUSE = { answer: 0, end: 4, checks: 8 } as const;
 /** A check: twice the number of its alternatives, plus 1 when it is negated; then the alternatives. */

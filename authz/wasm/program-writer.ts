@@ -1,7 +1,8 @@
 /** Writes the lists and checks that a decision walks. What stands where: authz/wasm/memory-map.ts. */
 import type { PlannedSlot, Range } from '../plan/dimensions.ts';
-import type { Check, ClauseIndex, PlannedClause } from '../plan/clause-index.ts';
+import type { Check, ClassList, ClauseIndex, PlannedClause } from '../plan/clause-index.ts';
 import type { CompiledProgram } from '../plan/compiled.ts';
+import type { TreeNode } from '../plan/forest.ts';
 import type { ProgramPlan } from '../plan/plan.ts';
 import type { Cells } from './cells.ts';
 import { ALTERNATIVE, CLAUSE, ENTRY, INDEX, STAGE } from './memory-map.ts';
@@ -24,6 +25,7 @@ export class ProgramWriter {
   readonly #memory: Memory;
   readonly #cells: Cells;
   readonly #lists = new Map<string, number>();
+  readonly #trees = new Map<TreeNode, number>();
   readonly #bitSets = new Map<string, number>();
   readonly #checks = new Map<Check, readonly number[]>();
 
@@ -73,19 +75,44 @@ export class ProgramWriter {
 
   #index({ always, lists }: ClauseIndex, stage: number, tables: ReadonlyMap<number, ListTable>): number {
     const entries = new Map<number, { readonly lists: number; readonly stride: number }>();
-    for (const { classNumber, clauses, dimension, slot } of lists) {
+    for (const list of lists) {
+      const { classNumber, dimension, slot } = list;
       const cell = this.#cells.of(slot, dimension);
       const table = tables.get(cell);
       if (table === undefined) throw new Error('an index reads a cell without a table');
       const column = table.at + 4 * table.stages.indexOf(stage);
       entries.set(cell, { lists: column, stride: table.stride });
-      this.#memory.setWord(column + classNumber * table.stride, this.#list(clauses));
+      this.#memory.setWord(column + classNumber * table.stride, this.#listOrTree(list));
     }
-    const words = [always.length === 0 ? 0 : this.#list(always), entries.size];
+    const words = [this.#listOrTree(always), entries.size];
     for (const [cell, entry] of entries) words.push(cell, entry.lists, entry.stride);
     if (words.length * 4 !== INDEX.entries + entries.size * ENTRY.bytes)
       throw new Error('an index has another shape than the code reads');
     return this.#memory.addWords(words);
+  }
+
+  #listOrTree({ clauses, tree }: Pick<ClassList, 'clauses' | 'tree'>): number {
+    if (tree !== null) return this.#tree(tree.root);
+    return clauses.length === 0 ? 0 : this.#list(clauses);
+  }
+
+  /** Children before their parents; a shared subtree is written once. */
+  #tree(node: TreeNode): number {
+    const known = this.#trees.get(node);
+    if (known !== undefined) return known;
+    const address = node.kind === 'leaf' ? this.#leaf(node.clauses) : this.#branch(node);
+    this.#trees.set(node, address);
+    return address;
+  }
+
+  #leaf(clauses: readonly PlannedClause[]): number {
+    return clauses.length === 0 ? 0 : this.#list(clauses);
+  }
+
+  #branch({ children, dimension, slot, starts }: TreeNode & { kind: 'branch' }): number {
+    const addresses = children.map((child) => this.#tree(child));
+    const cell = this.#cells.of(slot, dimension);
+    return this.#memory.addWords([cell, starts.length, ...starts.flatMap((start, index) => [start, addresses[index] ?? 0])]) | 1;
   }
 
   /** Clauses one after the other, ended by a 0; equal lists are written once. */

@@ -9,6 +9,7 @@ import type { InterpreterOptions } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { decideOnce } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
+import type { Strategy } from '#authz/plan/plan.ts';
 import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 
 import { canAskOpa, loadOpaShell } from './opa-shell.ts';
@@ -27,13 +28,14 @@ export interface SuiteEngine {
 
 export const ENGINES: readonly SuiteEngine[] = [
   { name: 'interpreter', load: (set, options) => (input) => interpret(set, input, options) },
-  { name: 'wasm', load: (set, options) => loadModule(set, options) },
+  { name: 'index', load: (set, options) => loadModule(set, options, 'index') },
+  { name: 'forest', load: (set, options) => loadModule(set, options, 'forest') },
   { name: 'opa', load: (set, options) => expressible(() => loadOpa(set, options)) },
   { name: 'proxy-wasm', isTerse: true, load: (set, options) => expressible(() => loadProxyWasm(set, options)) },
 ];
 
-function loadModule(set: WorkloadPolicies, options: InterpreterOptions): Decide {
-  const engine = loadEngine(compileSelected(set, 1), options);
+function loadModule(set: WorkloadPolicies, options: InterpreterOptions, strategy: Strategy): Decide {
+  const engine = loadEngine(compileSelected(set, 1, strategy), options);
   return (input) => decideOnce(engine, input);
 }
 
