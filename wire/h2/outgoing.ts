@@ -10,7 +10,7 @@ import { HeadWriter } from './head-writer.ts';
 import type { H2Limits } from './limits.ts';
 import { Output } from './output.ts';
 import { DEFAULT_WINDOW_BYTES, OWN_SETTINGS_BYTES, writeOwnSettings } from './settings.ts';
-import type { H2Stream } from './stream.ts';
+import { NO_QUEUE, type H2Stream } from './stream.ts';
 
 export interface OutgoingEvents<Owner> {
   /** A useful frame was sent. */
@@ -80,7 +80,9 @@ export class Outgoing<Owner> {
       }
     }
     if (at === end) return;
-    stream.queue.push(Buffer.from(bytes.subarray(at, end)));
+    const run = Buffer.from(bytes.subarray(at, end));
+    if (stream.queue === NO_QUEUE) stream.queue = [run];
+    else stream.queue.push(run);
     this.#queued(stream, end - at);
     if (stream.isListed) return;
     stream.isListed = true;
@@ -132,7 +134,7 @@ export class Outgoing<Owner> {
     if (stream.queuedBytes === 0) return;
     this.queuedBytes -= stream.queuedBytes;
     stream.queuedBytes = 0;
-    stream.queue.length = 0;
+    stream.queue = NO_QUEUE;
     stream.queuedTrailers = null;
     this.#waiting = this.#waiting.filter(isOpen);
   }

@@ -37,8 +37,8 @@ export class H2Stream<Owner> {
   /** Content that came, and what Content-Length promised, -1 for nothing. */
   received = 0;
   expected = -1;
-  /** Runs of content that wait for a window. */
-  readonly queue: Buffer[] = [];
+  /** Runs of content that wait for a window; most streams never have one. */
+  queue: Buffer[] = NO_QUEUE;
   /** Bytes of the first run that are sent already. */
   queueOffset = 0;
   /** Bytes that wait, trailers included. */
@@ -67,3 +67,6 @@ export class H2Stream<Owner> {
     return this.protocol !== '' || this.method === 'CONNECT';
   }
 }
+
+/** INVARIANT: stays empty; a stream that has something to keep gets a queue of its own. */
+export const NO_QUEUE: Buffer[] = [];
