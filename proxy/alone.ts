@@ -7,7 +7,7 @@ import { PosternError } from '#base/error.ts';
 import type { Log } from '#base/log.ts';
 import type { GoodAnswer, PolicyFeed } from './config/policy-feed.ts';
 import { DataProcess } from './data-process.ts';
-import { socketFiles } from './listen/descriptors.ts';
+import { closeUnclaimed, socketFiles } from './listen/descriptors.ts';
 import { isSuccessor, startSuccessor, tellServing } from './successor.ts';
 
 /** Runs until a signal ends it. */
@@ -26,10 +26,9 @@ export async function runAlone(feed: PolicyFeed, answer: GoodAnswer, log: Log): 
   feed.follow(answer, (next) => data.usePolicy(next));
   if (takesOver) await data.servable(TAKE_OVER_MS);
   if (!life.isEnding) await data.listen();
-  if (takesOver) {
-    await data.serveStatus();
-    tellServing();
-  }
+  if (takesOver) await data.serveStatus();
+  closeUnclaimed(log);
+  if (takesOver) tellServing();
   life.mayHandOver = true;
   await life.ended;
   return leave(feed, life);

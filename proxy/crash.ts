@@ -6,14 +6,17 @@ import { writeSync } from 'node:fs';
 
 /** Makes it the end of this process. */
 export function endOnFault(component: string): void {
-  process.on('uncaughtException', (error: unknown) => {
-    try {
-      writeSync(STDERR, `${JSON.stringify(crashLine(component, error))}\n`);
-    } catch {
-      // Nobody reads any more.
-    }
-    process.exit(EXIT_FAULT);
-  });
+  process.on('uncaughtException', (error: unknown) => endBy(component, error));
+}
+
+/** Tells the fault and ends the process. */
+export function endBy(component: string, error: unknown): never {
+  try {
+    writeSync(STDERR, `${JSON.stringify(crashLine(component, error))}\n`);
+  } catch {
+    // Nobody reads any more.
+  }
+  process.exit(EXIT_FAULT);
 }
 
 /** One line; the message is cut, and values that an error carries beside it are not shown: they may be anything. */

@@ -13,7 +13,6 @@ import { serveAdmin } from './admin/admin-server.ts';
 import { serveStatus } from './admin/status-server.ts';
 import type { GoodAnswer } from './config/policy-feed.ts';
 import { selfTestTap } from './io/tap.ts';
-import { closeUnclaimed } from './listen/descriptors.ts';
 import { metricsText } from './report/metrics.ts';
 import { Sidecar } from './sidecar.ts';
 
@@ -84,12 +83,9 @@ export class DataProcess {
     }
   }
 
-  /** Binds the listeners, and closes what was handed in for none. */
+  /** Binds the listeners. */
   async listen(): Promise<void> {
     await this.sidecar.listen();
-    const unclaimed = closeUnclaimed();
-    if (unclaimed.length > 0)
-      this.#log.warn({ sockets: unclaimed }, 'sockets that were handed in but are no listener are closed');
     const { inbound, outbound } = this.#config;
     this.#log.info({ listeners: inbound.length + outbound.length }, 'ready');
   }

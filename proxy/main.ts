@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { PosternError } from '#base/error.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { PolicyFeed } from './config/policy-feed.ts';
-import { endOnFault } from './crash.ts';
+import { endBy, endOnFault } from './crash.ts';
 import { adoptDescriptors } from './listen/descriptors.ts';
 import { isWorker } from './supervisor/messages.ts';
 
@@ -19,9 +19,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     const file = isWorker() ? '' : resolve(configPath(argv));
     adoptDescriptors(process.env);
     endOnFault('proxy');
+    // Before there is anything to read again or to hand over they must not end us.
+    for (const signal of ['SIGHUP', 'SIGUSR2']) process.on(signal, () => {});
     await run(file, log, () => (isRunning = true));
   } catch (error) {
-    if (!(error instanceof PosternError)) throw error;
+    if (!(error instanceof PosternError)) endBy('proxy', error);
     process.stderr.write(`${error.message}${error.hint === null ? '' : `\n  fix: ${error.hint}`}\n`);
     process.exitCode = error.code === 'usage' ? EXIT_USAGE : EXIT_BAD_CONFIGURATION;
     await tellPredecessor(error.message);

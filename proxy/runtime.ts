@@ -61,7 +61,7 @@ export class Runtime {
     const { callerKey } = downstream.connection;
     this.#byCaller.set(callerKey, (this.#byCaller.get(callerKey) ?? 0) + 1);
     this.report.connectionsOpened++;
-    if (this.isDraining) downstream.drain();
+    if (this.isDraining) this.#drainSoon(downstream);
   }
 
   closed(downstream: DownstreamConnection): void {
@@ -79,7 +79,7 @@ export class Runtime {
   replaced(before: DownstreamConnection, downstream: DownstreamConnection): void {
     if (!this.#open.delete(before)) return;
     this.#open.add(downstream);
-    if (this.isDraining) downstream.drain();
+    if (this.isDraining) this.#drainSoon(downstream);
   }
 
   get connections(): ReadonlySet<DownstreamConnection> {
@@ -117,6 +117,13 @@ export class Runtime {
     await Promise.race([isOver, listenersClosed.then(() => (this.#open.size > 0 ? isEmpty : undefined))]);
     clearTimeout(timer);
     for (const downstream of [...this.#open]) downstream.destroy('draining', 'deadline');
+  }
+
+  /** Who has just been accepted has a request to make, and is not to be sent away before it is made. */
+  #drainSoon(downstream: DownstreamConnection): void {
+    setTimeout(() => {
+      if (this.#open.has(downstream)) downstream.drain();
+    }, this.drainIdleMs);
   }
 
   /** How long a connection that carries nothing may still bring a request while this process drains, milliseconds. */

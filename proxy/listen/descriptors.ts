@@ -5,6 +5,7 @@
  */
 import { closeSync, readlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
+import type { Log } from '#base/log.ts';
 import type { ListenAddress } from '#proto/config/proxy.ts';
 import { addressText } from '#proto/config/units.ts';
 import { tableAddress, unixSockets, tcpListeners } from './socket-table.ts';
@@ -43,12 +44,12 @@ export function isInherited(address: ListenAddress): boolean {
   return indexFor(address) >= 0;
 }
 
-/** Closes what was handed in and nobody listens on: connections would wait there for ever. Returns their names. */
-export function closeUnclaimed(): readonly string[] {
-  return adopted.splice(0).map(({ name, fd }) => {
-    closeSync(fd);
-    return name;
-  });
+/** Closes what was handed in and nobody listens on: connections would wait there for ever. */
+export function closeUnclaimed(log: Log): void {
+  const unclaimed = adopted.splice(0);
+  if (unclaimed.length === 0) return;
+  for (const { fd } of unclaimed) closeSync(fd);
+  log.warn({ sockets: unclaimed.map(({ name }) => name) }, 'sockets that were handed in but are no listener are closed');
 }
 
 /** Remembers a server that listens, until it is closed. */

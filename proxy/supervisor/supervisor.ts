@@ -53,9 +53,7 @@ export class Supervisor {
     } else {
       for (const slot of this.#slots) slot.start();
     }
-    const unclaimed = closeUnclaimed();
-    if (unclaimed.length > 0)
-      this.#log.warn({ sockets: unclaimed }, 'sockets that were handed in but are no listener are closed');
+    closeUnclaimed(this.#log);
     this.#log.info({ workers: this.#slots.length }, 'supervising');
     await ended;
     process.exit();
