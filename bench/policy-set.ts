@@ -62,7 +62,9 @@ export function toIstioYaml(rules: readonly Rule[], namespace: string): string {
       .map(
         (rule) =>
           `    - from: [{ source: { principals: ${JSON.stringify(rule.principals)} } }]\n` +
-          `      to: [{ operation: { methods: ${JSON.stringify(rule.methods)}, paths: ${JSON.stringify(rule.paths)} } }]`,
+          (rule.paths.length === 0
+            ? ''
+            : `      to: [{ operation: { methods: ${JSON.stringify(rule.methods)}, paths: ${JSON.stringify(rule.paths)} } }]`),
       );
     documents.push(
       `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n` +

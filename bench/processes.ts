@@ -12,10 +12,10 @@ import { processTree } from './process-cost.ts';
 export interface Command {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Loopback port whose opening means ready, unless `readyUrl` is given. */
+  /** Loopback port whose opening means ready, unless `readyUrls` are given. */
   readonly port: number;
-  /** Answers 200 when ready. */
-  readonly readyUrl: string | null;
+  /** Answer 200 when ready, all of them. */
+  readonly readyUrls: readonly string[];
   /** Takes standard output and error. */
   readonly output: string;
 }
@@ -105,9 +105,10 @@ export function findProgram(name: string): string | null {
 }
 
 async function isReady(wanted: Command): Promise<boolean> {
-  if (wanted.readyUrl === null) return await isOpen(wanted.port);
+  if (wanted.readyUrls.length === 0) return await isOpen(wanted.port);
   try {
-    return (await fetch(wanted.readyUrl, { signal: AbortSignal.timeout(1000) })).status === 200;
+    const answers = await Promise.all(wanted.readyUrls.map((url) => fetch(url, { signal: AbortSignal.timeout(1000) })));
+    return answers.every((answer) => answer.status === 200);
   } catch {
     return false;
   }

@@ -8,7 +8,7 @@ import { nginxHead } from './targets/nginx.ts';
 /** Starts the gRPC app, a program of ours (bench/load/grpc-app.c): no nginx answers with trailers. */
 export async function startGrpcApp(program: string, folder: string, port: number, core: number | null): Promise<Running> {
   const output = `${folder}/grpc-app.output.log`;
-  return await startProcess({ command: [program, String(port)], env: {}, port, readyUrl: null, output }, core);
+  return await startProcess({ command: [program, String(port)], env: {}, port, readyUrls: [], output }, core);
 }
 
 export async function startUpstream(folder: string, port: number, core: number | null): Promise<Running> {
@@ -36,7 +36,7 @@ export async function startUpstream(folder: string, port: number, core: number |
 `,
   );
   const output = `${folder}/upstream.output.log`;
-  return await startProcess({ command: [program, '-c', file], env: {}, port, readyUrl: null, output }, core);
+  return await startProcess({ command: [program, '-c', file], env: {}, port, readyUrls: [], output }, core);
 }
 
 /** Large answers, by the word in their paths; bytes. */

@@ -20,7 +20,7 @@ export const envoy: Target = {
     const sidecar = run(stage, 'envoy', bootstrap(stage, isPair ? stage.peerPort : stage.port, accessLog));
     const first = `${stage.folder}/first.log`;
     const command = isPair ? asPair(run(stage, 'first', firstBootstrap(stage, first)), sidecar) : sidecar;
-    return { command, env: {}, port: stage.port, readyUrl: null, output: `${stage.folder}/output.log`, accessLog };
+    return { command, env: {}, port: stage.port, readyUrls: [], output: `${stage.folder}/output.log`, accessLog };
   },
 };
 

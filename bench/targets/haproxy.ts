@@ -26,11 +26,11 @@ export const haproxy: Target = {
     );
     const accessLog = `${stage.folder}/access.log`;
     const command = [program(), '-f', file, '-db'];
-    if (!isPair) return { command, env: {}, port: stage.port, readyUrl: null, output: accessLog, accessLog };
+    if (!isPair) return { command, env: {}, port: stage.port, readyUrls: [], output: accessLog, accessLog };
     const first = `${stage.folder}/first.cfg`;
     writeFileSync(first, firstConfiguration(stage));
     const pair = asPair([program(), '-f', first, '-db'], command);
-    return { command: pair, env: {}, port: stage.port, readyUrl: null, output: accessLog, accessLog };
+    return { command: pair, env: {}, port: stage.port, readyUrls: [], output: accessLog, accessLog };
   },
 };
 

@@ -22,7 +22,7 @@ export const nginx: Target = {
     const file = `${stage.folder}/nginx.conf`;
     writeFileSync(file, stage.job === 'tcp' ? streamConfiguration(stage, accessLog) : proxyConfiguration(stage, accessLog));
     const output = `${stage.folder}/output.log`;
-    return { command: [program(), '-c', file], env: {}, port: stage.port, readyUrl: null, output, accessLog };
+    return { command: [program(), '-c', file], env: {}, port: stage.port, readyUrls: [], output, accessLog };
   },
 };
 

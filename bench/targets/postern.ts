@@ -28,8 +28,10 @@ export const postern: Target = {
     const accessLog = `${stage.folder}/access.log`;
     const isPair = stage.job === 'pair';
     // A policy file may have 1 MiB; a document of the set has 100 rules.
-    for (let i = 0; i < stage.rules.length; i += 1000) {
-      writeFileSync(`${stage.folder}/policies/rules-${i}.yaml`, toIstioYaml(stage.rules.slice(i, i + 1000), 'shop'));
+    // Rules that read requests allow nothing on a port of raw TCP, as in Istio.
+    const rules = stage.job === 'tcp' ? stage.rules.map((rule) => ({ ...rule, methods: [], paths: [] })) : stage.rules;
+    for (let i = 0; i < rules.length; i += 1000) {
+      writeFileSync(`${stage.folder}/policies/rules-${i}.yaml`, toIstioYaml(rules.slice(i, i + 1000), 'shop'));
     }
     const before = inbound(stage, isPair ? stage.peerPort : stage.port);
     const command = run(stage, 'proxy', before, accessLog, isPair ? stage.peerStatusPort : stage.statusPort);
@@ -39,7 +41,9 @@ export const postern: Target = {
         : command,
       env: stage.nodeOptions === '' ? {} : { NODE_OPTIONS: stage.nodeOptions },
       port: stage.port,
-      readyUrl: `http://127.0.0.1:${stage.statusPort}/healthz/ready`,
+      readyUrls: (isPair ? [stage.statusPort, stage.peerStatusPort] : [stage.statusPort]).map(
+        (port) => `http://127.0.0.1:${port}/healthz/ready`,
+      ),
       output: `${stage.folder}/output.log`,
       accessLog,
     };
