@@ -33,7 +33,8 @@ async function caller(peerPort: number, settings: Settings = {}, timeouts: Setti
     account: 'web',
     otherBundles: [foreign],
     outbound: [{ forwardTo: `127.0.0.1:${peerPort}`, expect: [mesh.id('app')], ...settings }],
-    timeouts: { connect: '1s', response: '2s', ...timeouts },
+    // Who the peer is has to be found out also where handshakes take seconds.
+    timeouts: { connect: '20s', response: '20s', ...timeouts },
   });
   disposables.push(sidecar);
   return sidecar;
@@ -94,7 +95,7 @@ describe('a peer that is not the expected one gets no byte of HTTP', () => {
     ['resets at once', (socket: Socket) => socket.resetAndDestroy(), 502],
   ] as const)('one that %s', async (_why, behave, status) => {
     const peer = await rawPeer(behave);
-    const sidecar = await caller(peer.port);
+    const sidecar = await caller(peer.port, {}, status === 504 ? { connect: '500ms' } : {});
     await using client = await plainClient(sidecar.outboundPort);
     const response = await client.ask('GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n\r\n');
     expect(statusOf(response)).toBe(status);
