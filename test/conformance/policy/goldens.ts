@@ -22,14 +22,52 @@ export interface Golden {
 
 export const GOLDEN_WORKLOAD: Workload = { namespace: 'foo', labels: { app: 'httpbin', version: 'v1' }, serviceAccount: null };
 
-/** All cases of ALLOW and DENY; CUSTOM, AUDIT and dry run have no decision to compare yet. */
+/** All cases of ALLOW and DENY, which decide by themselves. */
 export function readGoldens(vectors: string): readonly Golden[] {
-  const folder = join(vectors, 'istio-authz-builder');
+  return readCases(vectors)
+    .filter(({ name }) => !IS_REPORT.test(name))
+    .map((golden) => readGolden(join(vectors, 'istio-authz-builder', golden.proto), golden));
+}
+
+/** One filter of CUSTOM, AUDIT or dry run, made to deny what its rules match, so that Envoy tells what they match. */
+export interface ReportGolden extends Golden {
+  /** What a match means here: a policy is told, a tried policy says so, or a provider would be asked. */
+  readonly kind: 'audit' | 'dry-run' | 'custom';
+  /** Names of the policies whose rules the filter has. */
+  readonly about: readonly string[];
+}
+
+export function readReportGoldens(vectors: string): readonly ReportGolden[] {
+  return readCases(vectors)
+    .filter(({ name }) => IS_REPORT.test(name))
+    .flatMap((written) => {
+      const golden = readGolden(join(vectors, 'istio-authz-builder', written.proto), written);
+      const kind = written.name.startsWith('custom') ? 'custom' : written.name.startsWith('audit') ? 'audit' : 'dry-run';
+      return golden.chain.filters.flatMap((filter, index) => {
+        const asked = denyingMatches(filter, kind === 'dry-run' || kind === 'custom');
+        if (asked === null) return [];
+        const name = `${golden.name}-${index}`;
+        const about = [...JSON.stringify(asked).matchAll(/policy\[([^\]]+)\]/g)].map(([, policy = '']) => policy);
+        return [
+          { ...golden, name, kind, about: [...new Set(about)], chain: { ...golden.chain, name, filters: [asked] } } as const,
+        ];
+      });
+    });
+}
+
+/** The filter's rules (its shadow rules, where it has them) with the action DENY; null where it has none, as ext_authz filters. */
+function denyingMatches(filter: object, isShadow: boolean): object | null {
+  // envoy.extensions.filters.http.rbac.v3.RBAC, or its likeness of the network filters.
+  const { typedConfig } = filter as { typedConfig?: { rules?: object; shadowRules?: object; statPrefix?: string } };
+  const rules = (isShadow ? typedConfig?.shadowRules : undefined) ?? typedConfig?.rules;
+  if (typedConfig === undefined || rules === undefined) return null;
+  const { rules: _rules, shadowRules: _shadow, ...rest } = typedConfig;
+  return { ...filter, typedConfig: { ...rest, rules: { ...rules, action: 'DENY' } } };
+}
+
+function readCases(vectors: string): readonly GoldenCase[] {
   // The table of the vectors' README.
-  const cases = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as readonly GoldenCase[];
-  return cases
-    .filter(({ name }) => !/^(?:custom|audit|dry-run)/.test(name))
-    .map((golden) => readGolden(join(folder, golden.proto), golden));
+  return JSON.parse(readFileSync(join(vectors, 'istio-authz-builder/cases.json'), 'utf8')) as readonly GoldenCase[];
 }
 
 interface GoldenCase {
@@ -99,6 +137,7 @@ function toLoopback(block: string): string {
   return ['127', String((Number(first) + Number(second)) & 0xff), ...rest].join('.');
 }
 
+const IS_REPORT = /^(?:custom|audit|dry-run)/;
 /** Envoy's parser answers 400 to others. */
 export const METHODS = [
   'GET',
