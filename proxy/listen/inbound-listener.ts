@@ -22,6 +22,7 @@ import { createTlsServer, handshakeFailure, serverContext } from '../tls/server-
 import { PendingHandshakes } from '../tls/pending-handshakes.ts';
 import { verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
+import { isAmongLastDescriptors } from './descriptor-limit.ts';
 import { describeInbound, inboundLogFields, type ConnectionFacts } from './inbound-connection.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 
@@ -149,7 +150,8 @@ export class InboundListener implements Listener {
   /** Counts one more handshake, if there is room. */
   #mayHandshake(socket: Socket): boolean {
     const { limits } = this.#runtime;
-    if (this.#dispatcher.open >= limits.connections) this.#refuse(socket, 'connection_limit', 'listener');
+    if (isAmongLastDescriptors(socket)) this.#refuse(socket, 'connection_limit', 'descriptors');
+    else if (this.#dispatcher.open >= limits.connections) this.#refuse(socket, 'connection_limit', 'listener');
     else if (this.#handshakes.count >= limits.pendingHandshakes) this.#refuse(socket, 'connection_limit', 'pending_handshakes');
     else {
       this.#handshakes.begin(socket);
@@ -184,6 +186,8 @@ export class InboundListener implements Listener {
   }
 
   #acceptPlain(socket: Socket, first: Buffer | null, isSilent: boolean): void {
+    if (this.config.mtls === 'DISABLE' && isAmongLastDescriptors(socket))
+      return this.#refuse(socket, 'connection_limit', 'descriptors');
     if (this.config.mtls === 'PERMISSIVE') this.#runtime.report.plaintextCallers.add(plainAddress(socket.remoteAddress));
     this.#accept(socket, { peer: null, security: 'none', sni: null }, first, isSilent);
   }

@@ -12,6 +12,7 @@ import type { Runtime } from '../runtime.ts';
 import type { TcpRoute } from '../tcp/tcp-route.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import type { Connection } from './connection.ts';
+import { isAmongLastDescriptors } from './descriptor-limit.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 import { peerUid } from './peer-uid.ts';
 
@@ -61,6 +62,7 @@ export class OutboundListener implements Listener {
     if (config.allowUids !== null && (uid === null || !isAllowed(uid, config.allowUids))) {
       return this.#refuse(socket, connection, 'uid_refused', uid === null ? 'unknown' : String(uid));
     }
+    if (isAmongLastDescriptors(socket)) return this.#refuse(socket, connection, 'connection_limit', 'descriptors');
     if (this.#dispatcher.open >= runtime.limits.connections)
       return this.#refuse(socket, connection, 'connection_limit', 'listener');
     this.#dispatcher.serve({

@@ -1,10 +1,12 @@
 /** Bounds of a running sidecar: they hold, they are told, and they end with their cause. */
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, test } from 'vitest';
 
 import { statusOf, valuesOf } from '#test/support/http-reader.ts';
+import { runProcess } from '#test/support/processes.ts';
 import { tlsClient } from '#test/support/raw-client.ts';
 import { eventually, figure } from '#test/support/sidecar.ts';
 import { GET, mesh, startPair } from '#test/support/sidecar-pair.ts';
@@ -101,4 +103,27 @@ describe('limits', () => {
     expect(client.reader.messages).toHaveLength(1);
     await sidecar.logged((line) => line['reason'] === 'svid_expired');
   });
+
+  test.skipIf(!existsSync('/usr/bin/prlimit'))(
+    'of descriptors refuses connections before none is left for anything else',
+    async () => {
+      const { sidecar, plain } = await startPair({});
+      await runProcess('/usr/bin/prlimit', [`--pid=${sidecar.process.pid}`, '--nofile=160:160']);
+      const many = await Promise.all(Array.from({ length: 150 }, plain));
+      const line = await sidecar.logged(({ detail }) => detail === 'descriptors');
+      expect(line).toMatchObject({ reason: 'connection_limit', response_flags: 'CL' });
+      // What was accepted is served, and the sidecar can be asked.
+      const open = many.filter((client) => !client.isOver);
+      expect(open.length).toBeGreaterThan(30);
+      for (const client of open.slice(0, 20)) expect(statusOf(await client.ask(GET))).toBe(200);
+      expect((await sidecar.status('/healthz/ready')).code).toBe(200);
+      expect(await sidecar.admin('/connections')).toHaveLength(open.length);
+      for (const client of many) await client[Symbol.asyncDispose]();
+      await eventually('room for the next', async () => {
+        await using next = await plain();
+        const response = await next.ask(GET, 1_000).catch(() => null);
+        return response !== null && statusOf(response) === 200;
+      });
+    },
+  );
 });

@@ -143,6 +143,7 @@ describe('a PERMISSIVE port', () => {
       await using meshed = new TcpConnection(tlsSocket(port, web, { alpn: ['istio'] }));
       await meshed.until(({ text }) => text === '220 ready\r\n');
     }
+    expect(app.connections).toHaveLength(4);
   });
 
   test('takes a ClientHello that comes byte by byte, and refuses one that is none', async () => {

@@ -264,7 +264,10 @@ describe('a raw TCP connection ends', () => {
     await using client = await path.tls();
     client.write(RAW);
     await client.over(4_000);
-    await path.sidecar.logged((each) => each['close_reason'] === 'age');
+    expect(await path.sidecar.logged((each) => each['close_reason'] === 'age')).toMatchObject({
+      reason: 'tcp_age',
+      response_flags: 'DT',
+    });
   });
 
   test('without an upstream, with the reason', async () => {
@@ -315,5 +318,6 @@ describe('a raw TCP connection ends', () => {
       client.write(RAW);
       await client.until(({ text }) => text === RAW);
     }
+    expect(app.connections).toHaveLength(4);
   });
 });
