@@ -229,9 +229,10 @@ class UpstreamOpening implements Opening, TcpOwner {
 
   onBytes(bytes: Buffer, end: number): boolean {
     if (this.end === null) return true;
-    const isGoingOn = this.end.onBytes(bytes, end);
+    this.end.onBytes(bytes, end);
+    // What was held may have gone on by this.
     this.#downstream.upstreamSpoke();
-    return isGoingOn;
+    return !this.end.isPaused;
   }
 
   onEnd(): void {

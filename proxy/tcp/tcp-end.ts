@@ -26,6 +26,8 @@ export class TcpEnd implements Reader {
   /** We have finished sending, and everything was taken. */
   isFinished = false;
   isClosed = false;
+  /** Reading waits for the other end to take what it was given. */
+  isPaused = false;
   /** Code of the socket's error, or ''. */
   error = '';
   /** Where its bytes go; null holds them back. */
@@ -34,7 +36,6 @@ export class TcpEnd implements Reader {
   readonly #outlet: Outlet;
   /** Its bytes come in the buffer that all such sockets share (io/tap.ts). */
   readonly #isShared: boolean;
-  #isPaused = false;
   /** What came while `other` was null. */
   #early: Buffer | null = null;
 
@@ -62,7 +63,7 @@ export class TcpEnd implements Reader {
     other.#outlet.append(bytes, 0, end);
     flushOutlets();
     if (!other.#outlet.isBlocked) return true;
-    this.#isPaused = true;
+    this.isPaused = true;
     return false;
   }
 
@@ -103,7 +104,7 @@ export class TcpEnd implements Reader {
   #hold(bytes: Buffer, end: number): boolean {
     const kept = this.#isShared ? Buffer.from(bytes.subarray(0, end)) : end === bytes.length ? bytes : bytes.subarray(0, end);
     this.#early = this.#early === null ? kept : Buffer.concat([this.#early, kept]);
-    this.#isPaused = true;
+    this.isPaused = true;
     return false;
   }
 
@@ -125,8 +126,8 @@ export class TcpEnd implements Reader {
   }
 
   #resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
+    if (!this.isPaused) return;
+    this.isPaused = false;
     if (this.#isShared) resumeShared(this.socket);
     else resumeReading(this.socket);
   }

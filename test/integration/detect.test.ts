@@ -135,7 +135,10 @@ describe('bytes of no known protocol', () => {
 });
 
 describe('a server that speaks first', () => {
-  const greet = ({ socket }: TcpConnection): void => void socket.write('220 ready\r\n');
+  const greet = ({ socket }: TcpConnection): void => {
+    socket.write('220 ready\r\n');
+    socket.on('data', (chunk: Buffer) => socket.write(chunk));
+  };
 
   test.each([
     { what: 'an auto port, after a silence', settings: { mtls: 'DISABLE' } },
@@ -145,6 +148,8 @@ describe('a server that speaks first', () => {
     for (const client of [await tcpClient(sidecar.inboundPort), await tlsConnection(sidecar.inbound[1] ?? 0, ['istio'])]) {
       await using caller = client;
       await caller.until(({ text }) => text === '220 ready\r\n', 5_000);
+      caller.write('QUIT\r\n');
+      await caller.until(({ text }) => text === '220 ready\r\nQUIT\r\n', 5_000);
       expect(caller.end).toBe('open');
     }
   });
