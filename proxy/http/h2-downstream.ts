@@ -187,8 +187,15 @@ export class H2Downstream extends Deadline implements TurnWriter, StreamOwner, S
   /** The caller sends no more, window updates included: what it asked for completely is still answered as far as that goes. */
   #peerEnded(): void {
     if (this.#state !== OPEN) return;
-    this.session.shutdown();
     this.#hasPeerEnded = true;
+    this.session.shutdown();
+    for (const stream of this.session.streams) {
+      // Half a request, and content for which no window will come any more.
+      if (!stream.isRemoteDone) stream.owner?.onReset('bad_body', 'truncated');
+      else if (stream.isBlocked) stream.owner?.onReset('downstream_closed', '');
+      else continue;
+      this.session.reset(stream, ERROR_CODE.cancel);
+    }
     if (this.isIdle) this.#endAfterOutput();
     flushOutlets();
   }

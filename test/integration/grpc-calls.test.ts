@@ -2,7 +2,15 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { grpcClient, startGrpcApp, type Answer, type EchoClient, type GrpcApp, type Question } from '#test/support/grpc-app.ts';
+import {
+  askHealth,
+  grpcClient,
+  startGrpcApp,
+  type Answer,
+  type EchoClient,
+  type GrpcApp,
+  type Question,
+} from '#test/support/grpc-app.ts';
 import { mesh, MIB } from '#test/support/sidecar-pair.ts';
 import { eventually, policyYaml, startSidecar, type Sidecar } from '#test/support/sidecar.ts';
 
@@ -24,7 +32,7 @@ beforeAll(async () => {
       'app.yaml': policyYaml('app', {
         action: 'ALLOW',
         rules: [
-          rule('cluster.local/ns/test/sa/web', ['/postern.test.Echo/*', '/grpc.reflection.*']),
+          rule('cluster.local/ns/test/sa/web', ['/postern.test.Echo/*', '/grpc.health.v1.Health/*']),
           rule('cluster.local/ns/test/sa/stranger', ['/postern.test.Echo/Unary']),
         ],
       }),
@@ -164,6 +172,11 @@ describe('streams', () => {
     });
     expect(answers.length).toBe(50);
   });
+});
+
+test('health is a call like any other: it passes, and is judged', async () => {
+  expect(await askHealth(client)).toBe(1);
+  await expect(askHealth(stranger)).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
 });
 
 test('a call that is given up is given up at the workload', async () => {

@@ -414,6 +414,23 @@ describe('a connection', () => {
     await client.until(() => client.isClosed);
   });
 
+  test('whose caller ends its direction gets what it asked for, and half a request never looks whole', async () => {
+    let finish = (): void => {};
+    upstream.behaviour = { onRequest: (connection) => void (finish = () => connection.write(ok('late'))) };
+    const client = await connect();
+    const whole = client.open(head('GET', '/whole'));
+    const half = client.open(head('POST', '/half'), false);
+    client.data(half, 'some');
+    await eventually('the request', () => upstream.requests.length === 1 && upstream.connections.some(({ bytes }) => bytes > 0));
+    client.socket.end();
+    await eventually('the reset', () => upstream.connections.some(({ end }) => end === 'reset'));
+    finish();
+    expect((await client.answer(whole)).text).toBe('late');
+    await client.until(() => client.isClosed);
+    expect(upstream.requests.length).toBe(1);
+    expect(await sidecar.logged((line) => line['path'] === '/half')).toMatchObject({ reason: 'bad_body' });
+  });
+
   test('that is silent with streams open is asked for a sign of life', async () => {
     upstream.behaviour = { onRequest: () => {} };
     const own = keep(

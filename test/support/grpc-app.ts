@@ -123,6 +123,12 @@ export async function startGrpcApp(): Promise<GrpcApp> {
       call.on('error', () => {});
     },
   });
+  server.addService(HEALTH, {
+    Check(call: ServerUnaryCall<Buffer, Buffer>, answered: sendUnaryData<Buffer>) {
+      began(call);
+      answered(null, SERVING);
+    },
+  });
   new ReflectionService(loadSync(PROTO, OPTIONS)).addToServer(server);
   const port = await new Promise<number>((bound, failed) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, at) =>
@@ -161,10 +167,24 @@ export function grpcClient(
   return client as EchoClient; // grpc-js makes the methods from the very definition that the type is written after
 }
 
+/** Asks a client's channel for the workload's health; the status that it tells. */
+export function askHealth(client: Client): Promise<number> {
+  return new Promise((done, failed) => {
+    client.makeUnaryRequest(HEALTH_CHECK, asIs, asIs, Buffer.alloc(0), (error, answer) => {
+      if (error === null) done(answer?.[1] ?? -1);
+      else failed(error);
+    });
+  });
+}
+
 interface Call {
   readonly metadata: Metadata;
   getDeadline(): Date | number;
   on(event: 'cancelled', listener: () => void): unknown;
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 function echoService(): ServiceClientConstructor {
@@ -172,6 +192,22 @@ function echoService(): ServiceClientConstructor {
   // The shape follows from the package and service names in the file.
   return (root as { postern: { test: { Echo: ServiceClientConstructor } } }).postern.test.Echo;
 }
+
+const HEALTH_CHECK = '/grpc.health.v1.Health/Check';
+/** `grpc.health.v1.Health`, its messages as bytes. */
+const HEALTH = {
+  Check: {
+    path: HEALTH_CHECK,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: asIs,
+    requestDeserialize: asIs,
+    responseSerialize: asIs,
+    responseDeserialize: asIs,
+  },
+} as const;
+/** `{ status: SERVING }` */
+const SERVING = Buffer.from([8, 1]);
 
 const PROTO = join(import.meta.dirname, 'echo.proto');
 const OPTIONS = { keepCase: true, defaults: true };

@@ -56,6 +56,7 @@ export class H2Client implements AsyncDisposable {
     this.socket = socket;
     socket.on('data', (bytes: Buffer) => this.#read(bytes));
     socket.on('error', () => {});
+    socket.on('end', () => socket.end());
     socket.on('close', () => {
       this.isClosed = true;
       this.#wake();
@@ -234,7 +235,7 @@ export class H2Client implements AsyncDisposable {
 
 /** Connects by mutual TLS and says hello. */
 export async function h2TlsClient(port: number, caller: CallerIdentity, hello: Buffer = HELLO): Promise<H2Client> {
-  const socket = tlsSocket(port, caller, { alpn: ['h2'] });
+  const socket = tlsSocket(port, caller, { alpn: ['h2'], allowHalfOpen: true });
   await once(socket, 'secureConnect');
   return greet(socket, hello);
 }
