@@ -60,6 +60,7 @@ export const FAILURES = {
   upstream_identity: { flag: 'UFI', source: 'upstream', http: 502, grpc: 14, retry: 'never', closes: false, what: 'The upstream did not prove an expected SPIFFE ID; no byte of the request was sent.' },
   upstream_reset: { flag: 'UC', source: 'upstream', http: 502, grpc: 14, retry: 'if-reused', closes: false, what: 'The upstream closed the connection before its response was complete.' },
   upstream_malformed: { flag: 'UPE', source: 'upstream', http: 502, grpc: 13, retry: 'never', closes: false, what: 'The response breaks HTTP/1.1, or the upstream switched protocols unasked.' },
+  upstream_no_tunnel: { flag: 'UPE', source: 'upstream', http: 501, grpc: 12, retry: 'never', closes: false, what: 'The upstream speaks HTTP/2 without extended CONNECT (RFC 8441): no WebSocket can be opened to it.' },
   upstream_timeout: { flag: 'UT', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The response head did not come within `timeouts.response`.' },
   upstream_refused: { flag: 'URX', source: 'upstream', http: 503, grpc: 14, retry: 'always', closes: false, what: 'The upstream took no more streams: it refused this one, or said GOAWAY before it.' },
   upstream_refused_svid: { flag: 'UFI', source: 'upstream', http: 502, grpc: 14, retry: 'if-idempotent', closes: false, what: 'The upstream closed after the handshake without a byte of its own, which is how a peer refuses our certificate.' },

@@ -9,7 +9,7 @@ import type { Trailers } from '#wire/h1/chunked.ts';
 import type { RequestHead, ResponseHead } from '#wire/h1/head.ts';
 import { CLOSE_CODE, closeFrame, type CloseCode } from '#wire/websocket/close-frame.ts';
 import { FrameFollower } from '#wire/websocket/frame-follower.ts';
-import type { Exchange } from '../exchange.ts';
+import { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream, Upstream } from './streams.ts';
 
@@ -17,7 +17,8 @@ import type { Downstream, Upstream } from './streams.ts';
 export class WebsocketTunnel extends Deadline implements Upstream {
   /** As the upstream sees it. */
   readonly downstream: Downstream;
-  readonly #caller: Downstream;
+  /** The caller, until it is done. */
+  caller: Downstream;
   readonly #wheel: TimerWheel;
   readonly #idleMs: number;
   readonly #requests = new FrameFollower();
@@ -25,17 +26,16 @@ export class WebsocketTunnel extends Deadline implements Upstream {
   #upstream: Upstream | null = null;
   /** Ends by our will: nothing of the caller passes any more, and of the upstream only the rest of a frame. */
   #code: CloseCode | 0 = 0;
-  #isCallerDone = false;
   #isRequestDone = false;
   #isResponseDone = false;
 
   /** `idleMs` of silence in both directions end it; 0 is never. */
   constructor(caller: Downstream, wheel: TimerWheel, idleMs: number) {
     super();
-    this.#caller = caller;
+    this.caller = caller;
     this.#wheel = wheel;
     this.#idleMs = idleMs;
-    this.downstream = new TunnelDownstream(this, caller);
+    this.downstream = new TunnelDownstream(this);
   }
 
   /** Where the handshake goes. */
@@ -65,13 +65,13 @@ export class WebsocketTunnel extends Deadline implements Upstream {
   requestEnd(): void {
     if (this.#code !== 0) return;
     this.#isRequestDone = true;
-    if (!this.#isResponseDone) this.#caller.exchange.detail = 'downstream_closed';
-    if (this.#isResponseDone) this.#wheel.remove(this);
+    if (this.#isResponseDone) this.#letGo();
+    else this.caller.exchange.detail = 'downstream_closed';
     this.#upstream?.requestEnd(null);
   }
 
   abort(): void {
-    this.#wheel.remove(this);
+    this.#letGo();
     const upstream = this.#upstream;
     this.#upstream = null;
     upstream?.abort();
@@ -84,7 +84,7 @@ export class WebsocketTunnel extends Deadline implements Upstream {
   /** Ends it by our will; why, the exchange says. Both ends are told in WebSocket's own words where their frames allow it. */
   end(): void {
     if (this.#code !== 0) return;
-    const { failure } = this.#caller.exchange;
+    const { failure } = this.caller.exchange;
     const code = failure === 'draining' || failure === 'tunnel_idle' ? CLOSE_CODE.goingAway : CLOSE_CODE.policyViolation;
     this.#code = code;
     this.#wheel.arm(this, END_MS);
@@ -94,48 +94,49 @@ export class WebsocketTunnel extends Deadline implements Upstream {
 
   onDeadline(): void {
     if (this.#code !== 0) return this.#breakOff();
-    this.#caller.exchange.failure = 'tunnel_idle';
+    this.caller.exchange.failure = 'tunnel_idle';
     this.end();
   }
 
   /** The handshake has been answered; `isOpen` when the tunnel begins. */
   answered(head: ResponseHead, isOpen: boolean): void {
     if (isOpen) this.#moved();
-    this.#caller.respondHead(head);
+    this.caller.respondHead(head);
   }
 
   responded(bytes: Buffer, start: number, end: number): void {
     if (this.#code === 0) {
       this.#responses.follow(bytes, start, end);
       this.#moved();
-      this.#caller.respondBody(bytes, start, end);
+      this.caller.respondBody(bytes, start, end);
       return;
     }
-    if (this.#isCallerDone) return;
+    if (this.caller instanceof NoCaller) return;
     const boundary = this.#responses.followToBoundary(bytes, start, end);
-    this.#caller.respondBody(bytes, start, boundary < 0 ? end : boundary);
+    this.caller.respondBody(bytes, start, boundary < 0 ? end : boundary);
     if (boundary >= 0) this.#tellCaller(this.#code);
   }
 
   /** The upstream has ended its direction. */
   upstreamEnded(): void {
     if (this.#code !== 0) {
-      if (this.#isCallerDone) this.abort();
-      else this.#breakOff();
+      if (!(this.caller instanceof NoCaller)) return this.#breakOff();
+      this.#wheel.remove(this);
+      this.#upstream = null;
       return;
     }
     this.#isResponseDone = true;
-    if (!this.#isRequestDone) this.#caller.exchange.detail = 'upstream_closed';
-    if (this.#isRequestDone) this.#wheel.remove(this);
-    this.#caller.respondEnd(null);
+    const { caller } = this;
+    if (this.#isRequestDone) this.#letGo();
+    else caller.exchange.detail = 'upstream_closed';
+    caller.respondEnd(null);
   }
 
   upstreamGone(failure: Failure): void {
-    this.#wheel.remove(this);
     this.#upstream = null;
-    if (this.#isCallerDone) return;
-    this.#isCallerDone = true;
-    this.#caller.upstreamFailed(this.#code === 0 ? failure : (this.#caller.exchange.failure ?? failure));
+    const { caller } = this;
+    this.#letGo();
+    caller.upstreamFailed(this.#code === 0 ? failure : (caller.exchange.failure ?? failure));
   }
 
   #moved(): void {
@@ -154,59 +155,63 @@ export class WebsocketTunnel extends Deadline implements Upstream {
   }
 
   #tellCaller(code: CloseCode): void {
-    this.#isCallerDone = true;
+    const { caller } = this;
+    this.caller = new NoCaller(caller.exchange);
     if (!this.#responses.hasClosed) {
       const frame = closeFrame(code, REASON, null);
-      this.#caller.respondBody(frame, 0, frame.length);
+      caller.respondBody(frame, 0, frame.length);
     }
-    this.#caller.respondEnd(null);
+    caller.respondEnd(null);
     // An upstream that could be told has until the deadline to answer.
     if (!this.#requests.isAtBoundary) this.abort();
   }
 
   #breakOff(): void {
+    const { caller } = this;
     this.abort();
-    if (this.#isCallerDone) return;
-    this.#isCallerDone = true;
-    this.#caller.upstreamFailed(this.#caller.exchange.failure ?? 'upstream_reset');
+    caller.upstreamFailed(caller.exchange.failure ?? 'upstream_reset');
+  }
+
+  /** The caller is done with it, or about to be. */
+  #letGo(): void {
+    this.#wheel.remove(this);
+    if (!(this.caller instanceof NoCaller)) this.caller = new NoCaller(this.caller.exchange);
   }
 }
 
 /** What the upstream of a tunnel takes for its caller. */
 class TunnelDownstream implements Downstream {
   readonly #tunnel: WebsocketTunnel;
-  readonly #caller: Downstream;
 
-  constructor(tunnel: WebsocketTunnel, caller: Downstream) {
+  constructor(tunnel: WebsocketTunnel) {
     this.#tunnel = tunnel;
-    this.#caller = caller;
   }
 
   get exchange(): Exchange {
-    return this.#caller.exchange;
+    return this.#tunnel.caller.exchange;
   }
 
   get isBlocked(): boolean {
-    return this.#caller.isBlocked;
+    return this.#tunnel.caller.isBlocked;
   }
 
   respondInformational(head: ResponseHead): void {
-    this.#caller.respondInformational(head);
+    this.#tunnel.caller.respondInformational(head);
   }
 
   respondHead(head: ResponseHead): void {
-    this.#tunnel.answered(head, this.#caller.exchange.isTunnelOpen);
+    this.#tunnel.answered(head, this.exchange.isTunnelOpen);
   }
 
   respondBody(bytes: Buffer, start: number, end: number): void {
     // A refusal is an ordinary response.
-    if (this.#caller.exchange.isTunnelOpen) this.#tunnel.responded(bytes, start, end);
-    else this.#caller.respondBody(bytes, start, end);
+    if (this.exchange.isTunnelOpen) this.#tunnel.responded(bytes, start, end);
+    else this.#tunnel.caller.respondBody(bytes, start, end);
   }
 
   respondEnd(trailers: Trailers | null): void {
-    if (this.#caller.exchange.isTunnelOpen) this.#tunnel.upstreamEnded();
-    else this.#caller.respondEnd(trailers);
+    if (this.exchange.isTunnelOpen) this.#tunnel.upstreamEnded();
+    else this.#tunnel.caller.respondEnd(trailers);
   }
 
   upstreamFailed(failure: Failure): void {
@@ -214,8 +219,26 @@ class TunnelDownstream implements Downstream {
   }
 
   resumeRequest(): void {
-    this.#caller.resumeRequest();
+    this.#tunnel.caller.resumeRequest();
   }
+}
+
+/** Stands in for a caller that is done: its own record may carry another exchange by now. */
+class NoCaller implements Downstream {
+  readonly exchange: Exchange;
+  readonly isBlocked = false;
+
+  constructor({ connection, snapshot }: Exchange) {
+    this.exchange = new Exchange(connection, snapshot);
+    this.exchange.isTunnelOpen = true;
+  }
+
+  respondInformational(): void {}
+  respondHead(): void {}
+  respondBody(): void {}
+  respondEnd(): void {}
+  upstreamFailed(): void {}
+  resumeRequest(): void {}
 }
 
 /** Time that a frame under way has to end, and an upstream to answer our Close; with a tick of the wheel it is within a second. */

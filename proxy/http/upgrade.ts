@@ -2,7 +2,7 @@
  * Requests that ask to become something else. Only a WebSocket is taken, and only when its handshake leaves no doubt; `h2c` and every
  * other protocol is refused, so that nothing unjudged can hide behind an answer that was never a switch.
  */
-import type { RequestHead } from '#wire/h1/head.ts';
+import { FRAMING, type RequestHead } from '#wire/h1/head.ts';
 import { dropHandshakeFields, readExtendedConnect, readHandshake } from '#wire/websocket/handshake.ts';
 import type { Caller } from '../carry.ts';
 import type { Exchange } from '../exchange.ts';
@@ -30,6 +30,8 @@ export function takeUpgrade(exchange: Exchange, head: RequestHead): Failure | nu
     return 'upgrade_version';
   }
   dropHandshakeFields(head);
+  // A length of nothing is taken back: what follows is no body.
+  head.framing = FRAMING.none;
   return null;
 }
 

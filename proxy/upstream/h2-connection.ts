@@ -75,6 +75,8 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   readonly #live = new Set<H2Upstream>();
   /** Requests that could not be sent at all; they fail when the turn is over. */
   #unsent: H2Upstream[] = [];
+  /** Those that wait for the upstream's SETTINGS. */
+  #unsettled: H2Upstream[] = [];
 
   constructor(host: H2Host, endpoint: Endpoint, holder: H2Holder, generation: number) {
     super();
@@ -151,6 +153,11 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
     this.touch();
   }
 
+  /** Calls `upstream.settled` once the upstream's SETTINGS are known. */
+  awaitSettings(upstream: H2Upstream): void {
+    this.#unsettled.push(upstream);
+  }
+
   /** The exchange of `upstream` is over, one way or another. */
   left(upstream: H2Upstream): void {
     this.isReused = true;
@@ -189,6 +196,9 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
     if (!this.#hasHeard) {
       this.#hasHeard = true;
       this.endpoint.streams = this.session.peer.maxConcurrentStreams;
+    }
+    if (this.#unsettled.length > 0 && fault === null && this.session.hasPeerSettings) {
+      for (const upstream of this.#unsettled.splice(0)) upstream.settled();
     }
     if (fault === null) this.touch();
     else this.#end('upstream_malformed', fault);
@@ -241,7 +251,7 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   #failUnsent(): void {
     const unsent = this.#unsent;
     this.#unsent = [];
-    for (const upstream of unsent) upstream.fail('upstream_head_too_large', '');
+    for (const upstream of unsent) upstream.fail(upstream.unsent, '');
     flushOutlets();
   }
 

@@ -9,10 +9,12 @@ import { writeText } from '#wire/h1/serialise.ts';
 import { ERROR_CODE } from '#wire/h2/error-codes.ts';
 import type { H2Fault } from '#wire/h2/faults.ts';
 import type { H2Stream } from '#wire/h2/stream.ts';
+import { dropHandshakeFields } from '#wire/websocket/handshake.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Downstream, Upstream } from '../forward/streams.ts';
 import { fieldPolicy, filterResponseFields, filterTrailers } from '../http/fields.ts';
+import { freeHead, KeptHead } from '../http/kept-head.ts';
 import type { H2Connection } from './h2-connection.ts';
 
 export class H2Upstream implements Upstream {
@@ -20,14 +22,20 @@ export class H2Upstream implements Upstream {
   /** When the wait that is under way is over, in the wheel's time; Infinity for none. */
   dueMs = Infinity;
   readonly #connection: H2Connection;
+  /** Why no stream could be opened for it, once that is so. */
+  unsent: Failure = 'upstream_head_too_large';
   /** When the exchange has to be over, in the wheel's time; Infinity for never. */
-  readonly #overMs: number;
+  #overMs: number;
   #downstream: Downstream | null;
   #stream: H2Stream<H2Upstream> | null = null;
   #informational = 0;
   #hasHead = false;
   #isRequestDone = false;
   #isPaused = false;
+  /** The head of a tunnel's request that waits for the upstream's SETTINGS. */
+  #held: RequestHead | null = null;
+  /** The upstream has ended its direction of a tunnel. */
+  #hasTunnelEnded = false;
 
   constructor(connection: H2Connection, downstream: Downstream) {
     this.#connection = connection;
@@ -43,17 +51,44 @@ export class H2Upstream implements Upstream {
   }
 
   requestHead(head: RequestHead, exchange: Exchange): void {
+    if (exchange.tunnel === '') return this.#send(head, exchange, '');
+    this.#due(this.#connection.host.responseMs);
+    if (this.#connection.session.hasPeerSettings) return this.#connect(head, exchange);
+    // RFC 8441, section 3: nothing of the kind is asked for before the upstream has said that it takes it.
+    this.#held = new KeptHead().keep(head);
+    this.#connection.awaitSettings(this);
+  }
+
+  /** The upstream's SETTINGS have come, which this waited for. */
+  settled(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held === null) return;
+    if (this.#downstream !== null) this.#connect(held, this.#downstream.exchange);
+    freeHead(held);
+  }
+
+  #connect(head: RequestHead, exchange: Exchange): void {
+    if (this.#connection.session.peer.connectProtocol) return this.#send(head, exchange, 'websocket');
+    this.unsent = 'upstream_no_tunnel';
+    this.#connection.failLater(this);
+  }
+
+  #send(head: RequestHead, exchange: Exchange, protocol: string): void {
     const { session } = this.#connection;
     const { addedFields } = exchange;
     const { forwardedFields } = exchange.connection;
     const listBytes =
       head.end - head.start + FIELD_OVERHEAD * (head.fields.count + 8) + forwardedFields.length + addedFields.length;
-    const stream = listBytes > session.peer.maxHeaderListBytes ? null : session.open(this, head.method);
+    const stream =
+      listBytes > session.peer.maxHeaderListBytes ? null : session.open(this, protocol === '' ? head.method : 'CONNECT');
     this.#stream = stream;
     if (stream === null) return this.#connection.failLater(this);
+    stream.protocol = protocol;
     const writer = session.head;
     writer.begin();
-    writer.request(head, exchange.rewrittenTarget, this.#connection.scheme, '');
+    writer.request(head, exchange.rewrittenTarget, this.#connection.scheme, protocol);
+    if (protocol !== '') writer.text('sec-websocket-version', '13');
     writer.lines(forwardedFields, 0, forwardedFields.length);
     if (addedFields !== '') {
       const bytes = addedFields.length <= TEXT.length ? TEXT : Buffer.allocUnsafe(addedFields.length);
@@ -75,7 +110,9 @@ export class H2Upstream implements Upstream {
     if (downstream !== null) downstream.exchange.requestedAt = performance.now();
     if (this.#stream === null) return;
     this.#connection.session.sendEnd(this.#stream, trailers);
-    if (!this.#hasHead) this.#due(this.#connection.host.responseMs);
+    if (this.#hasTunnelEnded && downstream !== null) this.#over(downstream);
+    // A gRPC call may be silent until its own deadline.
+    if (!this.#hasHead && downstream?.exchange.isGrpc !== true) this.#due(this.#connection.host.responseMs);
     this.#connection.touch();
   }
 
@@ -115,6 +152,13 @@ export class H2Upstream implements Upstream {
     const downstream = this.#downstream;
     if (downstream === null) return;
     this.#hasHead = true;
+    if (downstream.exchange.tunnel !== '' && head.status < 300) {
+      // A tunnel lives for as long as its ends like, and looks to everybody as if it had been switched to.
+      downstream.exchange.isTunnelOpen = true;
+      this.#overMs = Infinity;
+      head.status = 101;
+      dropHandshakeFields(head);
+    }
     this.dueMs = this.#overMs;
     downstream.exchange.respondedAt = performance.now();
     filterResponseFields(head, this.#connection.isTls);
@@ -127,8 +171,8 @@ export class H2Upstream implements Upstream {
     downstream.respondBody(bytes, start, end);
     if (downstream.isBlocked) {
       this.#isPaused = true;
-      // A caller that takes nothing keeps neither stream nor window for ever.
-      this.#due(this.#connection.host.timeouts.bodyIdleMs);
+      // A caller that takes nothing keeps neither stream nor window for ever, but for a tunnel.
+      if (!downstream.exchange.isTunnelOpen) this.#due(this.#connection.host.timeouts.bodyIdleMs);
       return;
     }
     this.#connection.session.consumed(stream, end - start);
@@ -137,13 +181,12 @@ export class H2Upstream implements Upstream {
   end(trailers: Trailers | null): void {
     const downstream = this.#downstream;
     if (downstream === null) return;
-    this.#downstream = null;
-    this.dueMs = Infinity;
-    // An answer that did not wait for the whole request: the rest of it is not sent.
-    if (this.#isRequestDone) this.#stream = null;
-    else this.#breakOff();
-    this.#connection.left(this);
-    this.#connection.host.answered(this.#connection.endpoint, downstream.exchange);
+    if (downstream.exchange.isTunnelOpen && !this.#isRequestDone) {
+      this.#hasTunnelEnded = true;
+      downstream.respondEnd(null);
+      return;
+    }
+    this.#over(downstream);
     const hasTrailers = trailers !== null && filterTrailers(trailers, NO_FIELD_POLICY) > 0;
     downstream.respondEnd(hasTrailers ? trailers : null);
   }
@@ -155,6 +198,11 @@ export class H2Upstream implements Upstream {
   /** The stream was broken off; `fault` when it was for a fault of the upstream's, else by its own `code`. */
   reset(code: number, fault: H2Fault | null): void {
     this.#stream = null;
+    // RFC 9113, section 8.1: having said everything, it wants to hear no more.
+    if (this.#hasTunnelEnded && code === ERROR_CODE.noError && fault === null && this.#downstream !== null) {
+      this.#isRequestDone = true;
+      return this.#over(this.#downstream);
+    }
     if (fault !== null) this.fail(faultFailure(fault), fault);
     else if (code === ERROR_CODE.refusedStream) this.fail('upstream_refused', 'refused_stream');
     else if (code === ERROR_CODE.http11Required) this.fail('upstream_refused', 'http_1_1_required');
@@ -179,6 +227,16 @@ export class H2Upstream implements Upstream {
     this.#connection.host.failed(this.#connection.endpoint, downstream.exchange, failure);
     downstream.exchange.detail = detail;
     downstream.upstreamFailed(failure);
+  }
+
+  /** Both directions are complete, or the answer did not wait for the whole request: then the rest of it is not sent. */
+  #over(downstream: Downstream): void {
+    this.#downstream = null;
+    this.dueMs = Infinity;
+    if (this.#isRequestDone) this.#stream = null;
+    else this.#breakOff();
+    this.#connection.left(this);
+    this.#connection.host.answered(this.#connection.endpoint, downstream.exchange);
   }
 
   /** Waits for so long, but never beyond the end of the exchange. */

@@ -123,7 +123,9 @@ export class UpstreamService implements H2Host {
     if (endpoint === null) return 'no_healthy_endpoint';
     exchange.upstreamHost = endpoint.name;
     exchange.retries = this.budget;
-    if (endpoint.speaksHttp1(this.wheel.nowMs) || exchange.tunnel !== '') return this.connection(endpoint, downstream, pool);
+    // A tunnel would hold a stream that all callers share for as long as it lives: it gets a connection of its own.
+    const isAlone = endpoint.speaksHttp1(this.wheel.nowMs) || (exchange.tunnel !== '' && this.shared !== null);
+    if (isAlone) return this.connection(endpoint, downstream, pool);
     return this.shared === null ? this.#stream(endpoint, downstream, pool) : this.shared.acquire(endpoint, downstream, pool);
   }
 

@@ -17,6 +17,8 @@ import type { H2Stream } from './stream.ts';
 export class Incoming<Owner> implements FrameSink {
   /** The peer's first frame, its SETTINGS, has come. */
   hasSettings = false;
+  /** They have been read, so that `SessionState.peer` is what the peer says. */
+  isPeerKnown = false;
   /** Our SETTINGS are not yet acknowledged. */
   awaitsSettingsAck = true;
   /** Our PING is not yet answered, since this time; -1 when none is out. */
@@ -282,6 +284,7 @@ export class Incoming<Owner> implements FrameSink {
     const before = peer.initialWindowBytes;
     const fault = peer.apply(bytes, start, end, !state.isServer) ?? state.floods.settings();
     if (fault !== null) return fault;
+    this.isPeerKnown = true;
     outgoing.head.encoder.resize(peer.headerTableBytes);
     const change = peer.initialWindowBytes - before;
     if (change !== 0) {

@@ -64,6 +64,11 @@ export class H2Session<Owner> {
     return this.#state.streams.values();
   }
 
+  /** The peer's SETTINGS have come. */
+  get hasPeerSettings(): boolean {
+    return this.#incoming.isPeerKnown;
+  }
+
   /** What the peer told in its SETTINGS. */
   get peer(): PeerSettings {
     return this.#state.peer;
