@@ -18,7 +18,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['**/*.test.ts'], exclude: [...outside, 'test/{conformance,integration,docs}/**'] },
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: [...outside, 'test/{attacks,conformance,integration,docs}/**'],
+        },
       },
       {
         extends: true,
@@ -28,7 +32,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,docs}/**/*.test.ts'],
+          include: ['test/{attacks,integration,docs}/**/*.test.ts'],
           exclude: outside,
           testTimeout: 60_000,
           // Real processes with deadlines on a machine that others use too: a stall may cost one try, a fault costs both.
