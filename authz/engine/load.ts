@@ -171,9 +171,9 @@ class WasmEngine implements Engine {
   /** The decision that an answer names, with what is reported beside it. */
   #told(answer: number, program: CompiledProgram, providers: Providers | null): Decision {
     const made = answer === ERROR ? this.#failed : (this.#outcomes[answer >>> 2] ?? this.#failed);
-    if (program.reports === 0 || this.#reports.isEmpty || UNREPORTED.has(made.code)) return made;
+    if (this.#reports.isEmpty || UNREPORTED.has(made.code)) return made;
     this.#reports.clear(this.#cells);
-    this.#module.report?.(program.reports);
+    if (program.reports !== 0) this.#module.report?.(program.reports);
     return this.#reports.with(made, this.#cells, providers);
   }
 
@@ -209,7 +209,7 @@ class WasmEngine implements Engine {
       const effect = answer & 3;
       if (effect === EFFECT.allow || effect === EFFECT.deny) {
         const made = this.#outcomes[answer >>> 2] ?? this.#failed;
-        const isReported = reports !== 0 && !UNREPORTED.has(made.code);
+        const isReported = !this.#reports.isEmpty && !UNREPORTED.has(made.code);
         return isReported ? this.#reports.with(made, this.#cells, providers) : made;
       }
       number = effect === EFFECT.jump ? stage.jump : number + 1;

@@ -6,7 +6,10 @@ import { parseCidr } from '#base/cidr.ts';
 
 import type { Condition, Operation, OperationField, Rule, Source, SourceField } from '../policy/model.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
-import type { AuthzInput, Token } from './input.ts';
+import type { AuthzInput } from './input.ts';
+import type { Expression } from '../policy/expression.ts';
+import { Draft } from './sample-draft.ts';
+import { applyStrictRule, sampleExpression } from './sample-strict.ts';
 
 /** A number in [0, 1). */
 export type Random = () => number;
@@ -27,13 +30,22 @@ export class SampleMaker {
   readonly #set: WorkloadPolicies;
   readonly #random: Random;
   readonly #rules: readonly { readonly rule: Rule; readonly namespace: string }[];
+  readonly #network: readonly Expression[];
+  readonly #providers: readonly string[];
 
   constructor(set: WorkloadPolicies, random: Random) {
     this.#set = set;
     this.#random = random;
-    this.#rules = set.policies.flatMap((policy) =>
+    const inherited = set.levels.flatMap(({ ceilings, musts }) => [...ceilings, ...musts]);
+    const policies = [...inherited, ...set.policies];
+    this.#rules = policies.flatMap((policy) =>
       policy.rules.map((rule) => ({ rule, namespace: policy.namespace ?? set.namespace })),
     );
+    this.#network = set.network.flatMap(({ applies, tiers }) => [
+      applies,
+      ...tiers.flatMap(({ rules }) => rules.map(({ match }) => match)),
+    ]);
+    this.#providers = [...new Set(policies.flatMap(({ provider }) => provider ?? []))];
   }
 
   /** One that fits a rule, or misses it by a little. */
@@ -49,6 +61,14 @@ export class SampleMaker {
     if (source !== undefined) this.#applySource(draft, source, namespace);
     if (operation !== undefined) this.#applyOperation(draft, operation);
     for (const condition of rule.when) this.#applyCondition(draft, condition, namespace);
+    if (rule.strict !== undefined) applyStrictRule(draft, rule.strict, this.#random);
+    const chosen = this.#network.length > 0 && this.#random() < NETWORK ? this.#pick(this.#network) : undefined;
+    if (chosen !== undefined) sampleExpression(draft, chosen, this.#random);
+    if (this.#providers.length > 0) {
+      const asked = this.#providers.filter(() => this.#random() < 0.8);
+      draft.providers = Object.fromEntries(asked.map((name) => [name, this.#random() < 0.6 ? 'allow' : 'deny']));
+    }
+    if (this.#set.mtls !== null && this.#random() < PLAINTEXT) draft.tls = false;
     while (this.#random() < MUTATION) this.#mutate(draft);
     return draft.input(this.#random() < RAW_TCP);
   }
@@ -275,57 +295,6 @@ export class SampleMaker {
   }
 }
 
-/** A request being made. */
-class Draft {
-  principal: string | null = 'spiffe://cluster.local/ns/default/sa/default';
-  sourceIp = '10.0.0.1';
-  remoteIp = '10.0.0.1';
-  destinationIp = '10.0.0.2';
-  destinationPort = 8080;
-  sni: string | null = null;
-  method = 'GET';
-  authority = 'service.test';
-  path = '/';
-  readonly headers = new Map<string, readonly string[]>();
-  readonly tokens: DraftToken[] = [];
-
-  token(): DraftToken {
-    return this.tokens[0] ?? this.addToken();
-  }
-
-  addToken(): DraftToken {
-    const token: DraftToken = { issuer: 'issuer', subject: 'subject', audiences: [], presenter: null, claims: {} };
-    this.tokens.push(token);
-    return token;
-  }
-
-  setClaim(path: readonly string[], value: unknown): void {
-    const token = this.token();
-    const [first = ''] = path;
-    if (path.length === 1 && first === 'iss') token.issuer = String(value);
-    else if (path.length === 1 && first === 'sub') token.subject = String(value);
-    let nested = value;
-    for (const name of path.slice(1).toReversed()) nested = { [name]: nested };
-    token.claims[first] = nested;
-  }
-
-  input(isTcp: boolean): AuthzInput {
-    const { principal, sourceIp, remoteIp, destinationIp, destinationPort, sni, method, authority, path, headers, tokens } = this;
-    const connection = { principal, sourceIp, remoteIp, destinationIp, destinationPort, sni, tls: principal !== null };
-    if (isTcp) return { connection: { ...connection, protocol: 'tcp' }, request: null };
-    const fields = { values: (name: string): readonly string[] => headers.get(name) ?? [] };
-    return { connection: { ...connection, protocol: 'http' }, request: { method, authority, path, fields, tokens } };
-  }
-}
-
-interface DraftToken extends Token {
-  issuer: string;
-  subject: string;
-  audiences: readonly string[];
-  presenter: string | null;
-  claims: Record<string, unknown>;
-}
-
 function binary(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
@@ -371,3 +340,5 @@ const MUTATION = 0.3;
 const RAW_TCP = 0.08;
 const EDGE = 0.2;
 const FOREIGN = 0.1;
+const NETWORK = 0.5;
+const PLAINTEXT = 0.3;

@@ -5,7 +5,7 @@
  */
 import type { Alternative, PlannedSlot, Range } from './dimensions.ts';
 import { buildListTree } from './forest.ts';
-import type { ListTree } from './forest.ts';
+import type { ForestBudget, ListTree } from './forest.ts';
 
 /** A group as classes: any alternative holds, or none where it is negated. */
 export interface Check {
@@ -37,7 +37,12 @@ export interface ClauseIndex {
 }
 
 /** The index with trees for the lists that are longer than `longest`. */
-export function withTrees({ always, lists }: ClauseIndex, longest: number, slots: readonly PlannedSlot[]): ClauseIndex {
+export function withTrees(
+  { always, lists }: ClauseIndex,
+  longest: number,
+  slots: readonly PlannedSlot[],
+  budget: ForestBudget,
+): ClauseIndex {
   const known = new Map<string, ListTree | null>();
   const numbers = new Map<PlannedClause, number>();
   const numberOf = (clause: PlannedClause): number => {
@@ -50,7 +55,7 @@ export function withTrees({ always, lists }: ClauseIndex, longest: number, slots
     const key = clauses.map(numberOf).join();
     const tree = known.get(key);
     if (tree !== undefined) return tree;
-    const built = buildListTree(clauses, slots);
+    const built = buildListTree(clauses, slots, budget);
     known.set(key, built);
     return built;
   };

@@ -26,14 +26,34 @@ export interface ListTree {
   readonly longestLeaf: number;
 }
 
-/** Null where a tree would be too large, or no shorter. */
-export function buildListTree(clauses: readonly PlannedClause[], slots: readonly PlannedSlot[]): ListTree | null {
+/** What all trees of a plan may cost to build. */
+export interface ForestBudget {
+  work: number;
+  /** A tree is taken only where its longest way is shorter than the list. */
+  readonly mustPay: boolean;
+  /** Trees that were taken. */
+  trees: number;
+}
+
+export function forestBudget(mustPay: boolean): ForestBudget {
+  return { work: MAX_WORK, mustPay, trees: 0 };
+}
+
+/** Null where a tree would be too large, or not much shorter. */
+export function buildListTree(
+  clauses: readonly PlannedClause[],
+  slots: readonly PlannedSlot[],
+  budget: ForestBudget,
+): ListTree | null {
   const variants = clauses.flatMap((clause) => variantsOf(clause, slots));
   if (variants.length > MAX_VARIANTS * clauses.length) return null;
   try {
-    const builder = new TreeBuilder(variants);
+    const builder = new TreeBuilder(variants, budget);
     const root = builder.build();
-    return { root, steps: builder.stepsOf(root), longestLeaf: builder.longestLeaf };
+    const steps = builder.stepsOf(root);
+    if (budget.mustPay && steps > clauses.length) return null;
+    budget.trees++;
+    return { root, steps, longestLeaf: builder.longestLeaf };
   } catch (error) {
     if (error instanceof TreeTooLarge) return null;
     throw error;
@@ -85,10 +105,14 @@ class TreeBuilder {
   readonly #nodes = new Map<string, TreeNode>();
   readonly #numbers = new Map<TreeNode, number>();
   readonly #steps = new Map<TreeNode, number>();
-  #work = 0;
+  readonly #budget: ForestBudget;
+  /** Of this list alone. */
+  #work: number;
 
-  constructor(variants: readonly Variant[]) {
+  constructor(variants: readonly Variant[], budget: ForestBudget) {
     this.#variants = variants;
+    this.#budget = budget;
+    this.#work = LEAST_WORK + WORK_EACH * variants.length;
     const forms = new Map<string, Set<string>>();
     for (const { tests } of variants) {
       for (const test of tests) {
@@ -194,8 +218,9 @@ class TreeBuilder {
   }
 
   #spend(work: number): void {
-    this.#work += work;
-    if (this.#work > MAX_WORK || this.#nodes.size > MAX_NODES) throw new TreeTooLarge();
+    this.#work -= work;
+    this.#budget.work -= work;
+    if (this.#work < 0 || this.#budget.work < 0) throw new TreeTooLarge();
   }
 }
 
@@ -217,6 +242,7 @@ function holds({ isNegated, ranges }: ClassTest, classNumber: number): boolean {
 
 /** Ways in which one clause can hold, on average. */
 const MAX_VARIANTS = 8;
-const MAX_NODES = 50_000;
-/** Steps of some ten nanoseconds. */
-const MAX_WORK = 20_000_000;
+/** Steps of some ten nanoseconds, for one list and for all of them. */
+const LEAST_WORK = 50_000;
+const WORK_EACH = 300;
+const MAX_WORK = 10_000_000;

@@ -8,6 +8,7 @@ import type { Clause, Group, Program } from './clauses.ts';
 import type { CompiledOutcome, PlanBounds, SlotSource } from './compiled.ts';
 import { SlotPatterns, slotKey } from './dimensions.ts';
 import type { PlannedSlot, SlotUse } from './dimensions.ts';
+import { forestBudget } from './forest.ts';
 import { Outcomes, StageReader, reportedPolicies } from './stages.ts';
 
 export interface PlannedStage {
@@ -62,14 +63,15 @@ export function planPolicies(set: WorkloadPolicies, strategy: Strategy = 'auto')
   const bounds = planBounds(table.slots, indexed, 'index');
   const isIndex = strategy === 'index' || (strategy === 'auto' && bounds.longestScan <= LONGEST_SCAN);
   if (isIndex) return { ...common, programs: indexed, bounds };
+  const forest = forestBudget(strategy === 'auto');
   const longest = strategy === 'forest' ? 1 : LONGEST_LIST;
   const planted = (from: ProgramPlan): ProgramPlan => ({
-    stages: from.stages.map((stage) => ({ ...stage, index: withTrees(stage.index, longest, table.slots) })),
+    stages: from.stages.map((stage) => ({ ...stage, index: withTrees(stage.index, longest, table.slots, forest) })),
     // Of what is reported every match counts, and a tree gives the first one.
     reports: from.reports,
   });
   const programs = { http: planted(indexed.http), tcp: planted(indexed.tcp) };
-  return { ...common, programs, bounds: planBounds(table.slots, programs, 'forest') };
+  return { ...common, programs, bounds: planBounds(table.slots, programs, forest.trees === 0 ? 'index' : 'forest') };
 }
 
 /** Gathers the patterns of all clauses by attribute, then reads groups as checks. */

@@ -16,6 +16,7 @@ import { connect as connectTls } from 'node:tls';
 import type { ConnectionAttributes, RequestAttributes, Token } from '#authz/engine/input.ts';
 import { startProcess } from '#test/support/processes.ts';
 import type { TestProcess } from '#test/support/processes.ts';
+import { claimsOf } from '#test/support/token-claims.ts';
 
 import { OracleAuthority } from './envoy-rbac-certificates.ts';
 
@@ -147,13 +148,6 @@ export class EnvoyOracle implements AsyncDisposable {
     const token = request.token === null ? '' : `x-oracle-token: ${this.#signer.sign(request.token)}\r\n`;
     return `${request.method} ${request.rawPath} HTTP/1.1\r\nhost: ${request.host}\r\nx-forwarded-for: ${remoteIp}\r\n${headers}${token}\r\n`;
   }
-}
-
-/** The claims that Istio's generated rules read, of a token. */
-export function claimsOf(token: Token): object {
-  const { audiences, claims, issuer, presenter, subject } = token;
-  const azp = presenter === null ? {} : { azp: presenter };
-  return { ...claims, iss: issuer, sub: subject, ...(audiences.length === 0 ? {} : { aud: audiences }), ...azp };
 }
 
 /** What the engine sees of an oracle's request. */

@@ -23,7 +23,8 @@ describe(`${chosen.length} of ${MUTANTS.length} planted faults`, () => {
     copy = mkdtempSync(join(tmpdir(), 'postern-mutants-'));
     for (const folder of ['authz', 'base', 'test/conformance/policy'])
       cpSync(join(ROOT, folder), join(copy, folder), { recursive: true });
-    cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
+    for (const file of ['package.json', 'proxy/http/authority.ts', 'test/support/token-claims.ts'])
+      cpSync(join(ROOT, file), join(copy, file), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
     writeFileSync(join(copy, 'run.ts'), RUNNER);
   });

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { AuthzInput, Decision } from '#authz/engine/input.ts';
 import { compileForOpa } from '#authz/plan/compile-shell.ts';
 import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
-import { claimsOf } from '#test/peers/envoy-rbac.ts';
+import { claimsOf } from '#test/support/token-claims.ts';
 
 import { asText, decisionFrom, isCanonical } from './shell-input.ts';
 

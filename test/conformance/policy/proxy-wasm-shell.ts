@@ -2,7 +2,7 @@
 import type { AuthzInput, Decision } from '#authz/engine/input.ts';
 import { compileForProxyWasm } from '#authz/plan/compile-shell.ts';
 import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
-import { claimsOf } from '#test/peers/envoy-rbac.ts';
+import { claimsOf } from '#test/support/token-claims.ts';
 
 import { decisionFrom, isCanonical } from './shell-input.ts';
 

@@ -7,11 +7,15 @@ import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { SampleMaker, seededRandom } from '#authz/engine/samples.ts';
 import { decideOnce, differenceOf } from '#authz/engine/self-test.ts';
-import { compilePolicies, policiesOf } from '#authz/plan/compile.ts';
+import { compilePolicies, compileSelected, policiesOf } from '#authz/plan/compile.ts';
+import type { FieldSource } from '#authz/engine/input.ts';
+import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 import type { Policy } from '#authz/policy/model.ts';
 import { readPolicies } from '#authz/policy/read.ts';
 
 import { adversarialPolicies } from './adversarial.ts';
+import { adversarialSet } from './adversarial-sets.ts';
+import { ENGINES } from './engines.ts';
 import { GOOD_DOCUMENT, REFUSED } from './reader.cases.ts';
 import type { RefusedDocument } from './reader.cases.ts';
 import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from './realistic.ts';
@@ -31,9 +35,14 @@ export function runSuite(pairs: number, seed: number): readonly string[] {
   ];
   if (failures.length > 0) return failures;
   const random = seededRandom(seed);
-  const realistic = comparePairs(pairs / 2, 12, () => realisticPolicies(1 + Math.floor(random() * 60), random), seed);
-  const adversarial = comparePairs(pairs / 2, 25, () => adversarialPolicies(random), seed + 1);
-  return [...realistic.differences, ...adversarial.differences];
+  const setOf = (policies: readonly Policy[]): WorkloadPolicies => policiesOf(policies, WORKLOAD, OPTIONS);
+  const realistic = () => setOf(realisticPolicies(1 + Math.floor(random() * 60), random));
+  const tallies = [
+    comparePairs(pairs / 3, 12, realistic, seed),
+    comparePairs(pairs / 3, 25, () => setOf(adversarialPolicies(random)), seed + 1),
+    comparePairs(pairs / 3, 25, () => adversarialSet(random), seed + 2),
+  ];
+  return tallies.flatMap(({ differences }) => differences);
 }
 
 export function refusedFailures({ why, text, code, line }: RefusedDocument): readonly string[] {
@@ -124,35 +133,44 @@ export function verdictFailures({ about, specs, allows, denies }: VerdictCase): 
 export interface Tally {
   pairs: number;
   allowed: number;
+  /** Decisions by engine. */
+  readonly asked: Record<string, number>;
   readonly differences: string[];
 }
 
-/** Module against interpreter, `perSet` requests on each set of policies that `make` gives. */
-export function comparePairs(pairs: number, perSet: number, make: () => readonly Policy[], seed: number): Tally {
+/**
+ * Every engine against the interpreter, `perSet` requests on each set of policies that `make` gives; an engine is passed over where
+ * it cannot be asked.
+ */
+export function comparePairs(pairs: number, perSet: number, make: () => WorkloadPolicies, seed: number): Tally {
   const random = seededRandom(seed);
-  const tally: Tally = { pairs: 0, allowed: 0, differences: [] };
+  const tally: Tally = { pairs: 0, allowed: 0, asked: {}, differences: [] };
   while (tally.pairs < pairs && tally.differences.length < 3) {
-    const policies = make();
-    const whenNoneSelects = random() < 0.5 ? 'allow' : 'deny';
-    const compiled = compilePolicies(policies, WORKLOAD, OPTIONS);
-    const engine = loadEngine(compiled, { whenNoneSelects });
-    const set = policiesOf(policies, WORKLOAD, OPTIONS);
+    const set = make();
+    const options = { revision: '', whenNoneSelects: random() < 0.5 ? 'allow' : 'deny' } as const;
+    const loaded = COMPARED.map(({ isTerse = false, load, name }) => ({ isTerse, name, decide: load(set, options) }));
     const maker = new SampleMaker(set, random);
     for (let index = 0; index < perSet; index++) {
       const input = maker.next();
-      const wanted = interpret(set, input, { revision: compiled.revision, whenNoneSelects });
-      const difference = differenceOf(decideOnce(engine, input), wanted);
+      const wanted = interpret(set, input, options);
       tally.pairs++;
       if (wanted.effect === 'allow') tally.allowed++;
-      if (difference !== null) {
-        const { request } = input;
-        const headers =
-          request === null ? null : Object.fromEntries(compiled.headerNames.map((name) => [name, request.fields.values(name)]));
-        tally.differences.push(JSON.stringify({ difference, input, headers, policies }, withoutEmpty).slice(0, 4000));
+      for (const { decide, isTerse, name } of loaded) {
+        const made = decide?.(input) ?? null;
+        if (made === null) continue;
+        tally.asked[name] = (tally.asked[name] ?? 0) + 1;
+        const difference = isTerse && made.effect === 'allow' && wanted.effect === 'allow' ? null : differenceOf(made, wanted);
+        if (difference === null) continue;
+        const headers = input.request === null ? null : headersOf(set, input.request.fields);
+        tally.differences.push(JSON.stringify({ name, difference, input, headers, set }, withoutEmpty).slice(0, 4000));
       }
     }
   }
   return tally;
+}
+
+function headersOf(set: WorkloadPolicies, fields: FieldSource): object {
+  return Object.fromEntries(compileSelected(set, 1).headerNames.map((name) => [name, fields.values(name)]));
 }
 
 function describePolicy(policy: Policy): string {
@@ -222,3 +240,5 @@ const GOOD = inKeyOrder({
     { name: 'write' },
   ],
 });
+
+const COMPARED = ENGINES.filter(({ name }) => name !== 'interpreter');
