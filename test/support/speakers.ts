@@ -30,14 +30,15 @@ export function http2Speaker(port: number, caller: CallerIdentity, rate: Rate = 
   return { ...USUAL, name: 'http2', ...rate, connect: () => speakHttp2(port, caller) };
 }
 
-/** Unary gRPC; its channel opens other connections by itself. */
+/** Unary gRPC; its channel opens other connections by itself, and sends anew what was refused unseen, as gRPC does everywhere. */
 export function grpcSpeaker(port: number, caller: CallerIdentity, account: string, rate: Rate = {}): Speaker {
   return {
     ...USUAL,
     name: 'grpc',
     ...rate,
     connect: () => {
-      const client = grpcClient(port, { mesh: caller.mesh, account }, { 'grpc.use_local_subchannel_pool': 1 });
+      const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 1 };
+      const client = grpcClient(port, { mesh: caller.mesh, account }, options);
       const ask = async (): Promise<void> => {
         const { promise, resolve, reject } = Promise.withResolvers<void>();
         const payload = Buffer.from('hello');
@@ -143,19 +144,33 @@ function speakHttp1(client: RawClient): Speaking {
 }
 
 async function speakHttp2(port: number, caller: CallerIdentity): Promise<Speaking> {
-  const socket = tlsSocket(port, caller, { alpn: ['h2'] });
-  await once(socket, 'secureConnect');
-  const session = connectHttp2(`https://app.test`, { createConnection: () => socket });
+  let session = await openHttp2(port, caller);
   let isTold = false;
   session.on('goaway', () => (isTold = true));
-  session.on('error', () => {});
   return {
     get isOver() {
       return isTold || session.closed || session.destroyed;
     },
-    ask: () => askHttp2(session),
+    ask: async () => {
+      try {
+        await askHttp2(session);
+      } catch (error) {
+        if (!(isTold && String(error).includes('REFUSED_STREAM'))) throw error;
+        // Given to the session in the moment in which GOAWAY came: it was never sent, and goes out on another (RFC 9113, 8.7).
+        session = await openHttp2(port, caller);
+        await askHttp2(session);
+      }
+    },
     close: () => session.close(),
   };
+}
+
+async function openHttp2(port: number, caller: CallerIdentity): Promise<ClientHttp2Session> {
+  const socket = tlsSocket(port, caller, { alpn: ['h2'] });
+  await once(socket, 'secureConnect');
+  const session = connectHttp2('https://app.test', { createConnection: () => socket });
+  session.on('error', () => {});
+  return session;
 }
 
 async function askHttp2(session: ClientHttp2Session): Promise<void> {
