@@ -24,6 +24,7 @@ export class PolicyFeed {
   #onAnswer: (answer: PrepareAnswer) => void = () => {};
   #isPreparing = false;
   #isStale = false;
+  #boundary: NodeJS.Timeout | null = null;
 
   /** @param file  of kind Proxy, absolute */
   constructor(file: string, log: Log) {
@@ -51,6 +52,7 @@ export class PolicyFeed {
       pollMs: POLL_MS,
       onChange: () => this.reload(),
     });
+    this.#awaitBoundary(first.policyValidUntilMs);
   }
 
   /** Prepares anew, now or after the preparation under way. */
@@ -77,6 +79,7 @@ export class PolicyFeed {
   async close(): Promise<void> {
     this.#watch?.close();
     this.#watch = null;
+    this.#awaitBoundary(null);
     await this.#preparer.close();
   }
 
@@ -87,7 +90,21 @@ export class PolicyFeed {
         'the configuration file changed; listeners, identity and telemetry take effect at the next start or upgrade',
       );
     }
+    this.#awaitBoundary(answer.policyValidUntilMs);
     this.#onAnswer(answer);
+  }
+
+  /** Policies that begin, expire or follow a schedule: prepares anew when they do. Looks often, because the clock may be set. */
+  #awaitBoundary(validUntilMs: number | null): void {
+    if (this.#boundary !== null) clearTimeout(this.#boundary);
+    this.#boundary = null;
+    if (validUntilMs === null) return;
+    const leftMs = validUntilMs - Date.now();
+    const waitMs = Math.min(Math.max(leftMs, 0), BOUNDARY_LOOK_MS);
+    this.#boundary = setTimeout(() => {
+      if (Date.now() >= validUntilMs) this.reload();
+      else this.#awaitBoundary(validUntilMs);
+    }, waitMs).unref();
   }
 }
 
@@ -103,3 +120,4 @@ function preparerModule(): string {
 }
 
 const POLL_MS = 2_000;
+const BOUNDARY_LOOK_MS = 30_000;
