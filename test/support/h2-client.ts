@@ -233,6 +233,11 @@ export class H2Client implements AsyncDisposable {
   }
 }
 
+/** The fields of a request. */
+export function head(method: string, path: string, more: Fields = []): Fields {
+  return [[':method', method], [':scheme', 'https'], [':path', path], [':authority', 'app.test'], ...more];
+}
+
 /** Connects by mutual TLS and says hello. */
 export async function h2TlsClient(port: number, caller: CallerIdentity, hello: Buffer = HELLO): Promise<H2Client> {
   const socket = tlsSocket(port, caller, { alpn: ['h2'], allowHalfOpen: true });
