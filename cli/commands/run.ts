@@ -18,16 +18,19 @@ export function addRunCommands(program: Command, { io, finish }: CommandContext)
     .command('proxy')
     .description('Run a sidecar from a file')
     .option('-c, --config <file>', 'file of kind Proxy (default: $POSTERN_CONFIG, ./postern.yaml, /etc/postern/postern.yaml)')
+    .option('--concurrency <n>', 'data processes, in place of spec.concurrency ($POSTERN_PROXY_CONCURRENCY)')
+    .option('--log-level <level>', 'debug, info, warn or error ($POSTERN_PROXY_LOG_LEVEL)')
     .option('--check', 'judge the file and its policies, and end: 0, or 78 with file:line:column of each fault')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: { config?: string; check?: true }) => {
+    .action(async (options: { config?: string; concurrency?: string; logLevel?: string; check?: true }) => {
       if (options.check === true) {
         const { proxyCheck } = await import('../verbs/proxy-check.ts');
         finish(await proxyCheck({ config: options.config }, io));
         return;
       }
       const { main } = await import('#proxy/main.ts');
-      await main(options.config === undefined ? [] : ['-c', options.config]);
+      const flags = { config: options.config, concurrency: options.concurrency, 'log-level': options.logLevel };
+      await main(Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`])));
       // The proxy sets it when its configuration is refused.
       const status = Number(process.exitCode ?? EXIT.ok);
       if (!Number.isSafeInteger(status)) throw new ExitError(EXIT.internal, `Cannot end with the status "${status}"`);
@@ -37,6 +40,6 @@ export function addRunCommands(program: Command, { io, finish }: CommandContext)
 
 const EXAMPLES = `
 Examples:
-  postern proxy -c proxy.yaml            run until SIGTERM, which drains
+  postern proxy -c proxy.yaml            run until SIGTERM, which drains; SIGHUP reads again, SIGUSR2 upgrades
   postern proxy -c proxy.yaml --check    judge the file only
   postern schema config > proxy.json     schema for your editor`;

@@ -17,6 +17,7 @@ export type GoodAnswer = PrepareAnswer & { readonly config: ProxyConfig };
 
 export class PolicyFeed {
   readonly #file: string;
+  readonly #concurrency: number | null;
   readonly #log: Log;
   readonly #preparer = new Preparer(preparerModule());
   #watch: ConfigWatch | null = null;
@@ -26,9 +27,13 @@ export class PolicyFeed {
   #isStale = false;
   #boundary: NodeJS.Timeout | null = null;
 
-  /** @param file  of kind Proxy, absolute */
-  constructor(file: string, log: Log) {
+  /**
+   * @param file  of kind Proxy, absolute
+   * @param concurrency  in place of what it says, or null
+   */
+  constructor(file: string, concurrency: number | null, log: Log) {
     this.#file = file;
+    this.#concurrency = concurrency;
     this.#log = log;
   }
 
@@ -39,7 +44,7 @@ export class PolicyFeed {
     if (config === null) {
       throw new PosternError('bad_configuration', answer.configFaults.map(formatFault).join('\n'));
     }
-    return { ...answer, config };
+    return { ...answer, config: this.#told(config) };
   }
 
   /** Tells every later answer. `first` is the one in force, whose files are watched. */
@@ -83,9 +88,13 @@ export class PolicyFeed {
     await this.#preparer.close();
   }
 
+  #told(config: ProxyConfig): ProxyConfig {
+    return this.#concurrency === null ? config : { ...config, concurrency: this.#concurrency };
+  }
+
   #answered(answer: PrepareAnswer): void {
     if (this.#watch === null) return;
-    if (answer.config !== null && comparable(answer.config) !== this.#running) {
+    if (answer.config !== null && comparable(this.#told(answer.config)) !== this.#running) {
       this.#log.warn(
         'the configuration file changed; listeners, identity and telemetry take effect at the next start or upgrade',
       );

