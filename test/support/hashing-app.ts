@@ -1,9 +1,12 @@
 /**
  * An app that tells the SHA-256 of each body that it received and answers with bytes that the caller can foretell, so that both
- * directions of an exchange can be proved. Real `node:http`; chunk sizes, pauses and connection ends vary with the request.
+ * directions of an exchange can be proved. Real `node:http` or `node:http2`; chunk sizes, pauses and connection ends vary with the request.
  */
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
+import type { Server } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -13,11 +16,29 @@ export class HashingApp implements AsyncDisposable {
   /** Ids of the requests whose body came to its end. */
   readonly completed = new Set<string>();
   readonly #server: Server;
+  /** Ends what is open. */
+  readonly #endAll: () => void;
+  readonly #isHttp2: boolean;
 
-  constructor(keepAliveMs: number) {
-    this.#server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: 0 }, (request, response) => {
+  constructor(protocol: 'http1' | 'http2', keepAliveMs: number) {
+    this.#isHttp2 = protocol === 'http2';
+    const answer = (request: Request, response: Response): void => {
       this.#answer(request, response).catch(() => response.destroy());
-    });
+    };
+    if (this.#isHttp2) {
+      const sessions = new Set<ServerHttp2Session>();
+      const server = createHttp2Server(answer);
+      server.on('session', (session) => {
+        sessions.add(session);
+        session.on('error', () => {}).on('close', () => sessions.delete(session));
+      });
+      this.#server = server;
+      this.#endAll = () => sessions.forEach((session) => session.destroy());
+    } else {
+      const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: 0 }, answer);
+      this.#server = server;
+      this.#endAll = () => server.closeAllConnections();
+    }
   }
 
   get port(): number {
@@ -33,11 +54,11 @@ export class HashingApp implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
-    this.#server.closeAllConnections();
+    this.#endAll();
     await once(this.#server, 'close').catch(() => {});
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(request: Request, response: Response): Promise<void> {
     const [, kind = '', id = '', size = '0'] = (request.url ?? '').split('/');
     const random = new Random(Number(id));
     if (kind === 'echo') {
@@ -56,7 +77,7 @@ export class HashingApp implements AsyncDisposable {
     const body = seededBytes(Number(id), Number(size));
     response.setHeader('x-id', id);
     response.setHeader('x-received', hash.digest('hex'));
-    if (random.chance(0.04)) response.setHeader('connection', 'close');
+    if (!this.#isHttp2 && random.chance(0.04)) response.setHeader('connection', 'close');
     if (random.chance(0.5)) {
       response.setHeader('content-length', body.length);
       response.end(request.method === 'HEAD' ? undefined : body);
@@ -72,8 +93,15 @@ export class HashingApp implements AsyncDisposable {
   }
 }
 
-export async function startHashingApp(keepAliveMs = 5_000): Promise<HashingApp> {
-  const app = new HashingApp(keepAliveMs);
+/** What a request and a response of either protocol have in common. */
+type Request = Readable & { readonly url?: string | undefined; readonly method?: string | undefined };
+type Response = Writable & {
+  setHeader(name: string, value: string | number): unknown;
+  writeHead(status: number, fields: Record<string, string>): unknown;
+};
+
+export async function startHashingApp(keepAliveMs = 5_000, protocol: 'http1' | 'http2' = 'http1'): Promise<HashingApp> {
+  const app = new HashingApp(protocol, keepAliveMs);
   await app.listen();
   return app;
 }
