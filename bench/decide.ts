@@ -1,18 +1,27 @@
 /**
  * What a decision costs: nanoseconds of the thread's CPU time at 10 to 100,000 rules, by the module with the connection classified
- * once (hot) and with everything written anew (full), by the interpreter, and by closures tried one rule after the other. Rounds
- * of all variants are interleaved; printed are median [min-max].
+ * once (hot) and with everything written anew (full), by the interpreter, by closures tried one rule after the other, and up to
+ * 1,000 rules by others: rules in Rego compiled to WebAssembly by the real `opa` under OPA's SDK, our OPA module under the same
+ * SDK, Cedar and casbin. Rounds of all variants are interleaved; printed are median [min-max].
  *
- *     node bench/decide.ts [--quick] [--rules 10,1000]
+ *     node bench/decide.ts [--quick] [--rules 10,1000] [--strategy index|forest]
  */
 import type { AuthzInput, RequestAttributes, Token } from '#authz/engine/input.ts';
 import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { seededRandom } from '#authz/engine/samples.ts';
-import { compilePolicies, policiesOf } from '#authz/plan/compile.ts';
+import { compileForOpa } from '#authz/plan/compile-shell.ts';
+import { compilePolicies, compileSelected, policiesOf } from '#authz/plan/compile.ts';
+import type { Strategy } from '#authz/plan/plan.ts';
+import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
+import { canAskOpa, opaInput } from '#test/conformance/policy/opa-shell.ts';
 import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from '#test/conformance/policy/realistic.ts';
+import { peer } from '#test/support/peers.ts';
 
+import { casbinJudge } from './decide-casbin.ts';
+import { cedarJudge } from './decide-cedar.ts';
 import { linearEvaluator } from './decide-linear.ts';
+import { buildRego, loadOpaModule } from './decide-rego.ts';
 import { decideRequests } from './decide-requests.ts';
 
 interface Variant {
@@ -23,12 +32,12 @@ interface Variant {
   readonly nanoseconds: number[];
 }
 
-function measure(rules: number): string {
+async function measure(rules: number): Promise<string> {
   const policies = realisticPolicies(rules, seededRandom(1));
   const compileMs = compileCost(rules, () => compilePolicies(policies, WORKLOAD, COMPILE_OPTIONS));
-  const compiled = compilePolicies(policies, WORKLOAD, COMPILE_OPTIONS);
-  const engine = loadEngine(compiled, { whenNoneSelects: 'deny' });
   const set = policiesOf(policies, WORKLOAD, COMPILE_OPTIONS);
+  const compiled = compileSelected(set, policies.length, strategy);
+  const engine = loadEngine(compiled, { whenNoneSelects: 'deny' });
   const inputs = decideRequests(set, seededRandom(2), REQUESTS);
   const linear = linearEvaluator(set);
   const options = { revision: '', whenNoneSelects: 'deny' } as const;
@@ -85,6 +94,7 @@ function measure(rules: number): string {
     variant('interpreter', linearCount(rules, 20_000), (count) =>
       sweep(count, inputs, (input) => interpret(set, input, options).effect === 'allow'),
     ),
+    ...(rules <= MOST_RULES_OF_OTHERS ? await otherVariants(rules, set, inputs, linear) : []),
   ];
   let allowed = 0;
   for (const { run, count } of variants) allowed = run(Math.min(count, REQUESTS));
@@ -92,12 +102,52 @@ function measure(rules: number): string {
   for (let round = 0; round < rounds; round++) {
     for (let offset = 0; offset < variants.length; offset++) {
       const chosen = variants[(round + offset) % variants.length];
-      if (chosen !== undefined) chosen.nanoseconds.push(threadNanoseconds(() => chosen.run(chosen.count)) / chosen.count);
+      if (chosen !== undefined)
+        chosen.nanoseconds.push(threadNanoseconds(() => chosen.run(chosen.count)) / Math.max(1, chosen.count));
     }
   }
   const figures = variants.map(({ nanoseconds }) => summary(nanoseconds));
   const share = `${Math.round((100 * allowed) / REQUESTS)} %`;
-  return `| ${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${compiled.bounds.longestScan} | ${share} | ${figures.join(' | ')} |`;
+  const missing = Array.from({ length: COLUMNS - figures.length }, () => '-');
+  const { longestScan, steps } = compiled.bounds;
+  const facts = `${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${longestScan} / ${steps} | ${share}`;
+  return `| ${facts} | ${[...figures, ...missing].join(' | ')} |`;
+}
+
+/** Each checked against the closures first; casbin, which knows less of the rules, is only timed. */
+async function otherVariants(
+  rules: number,
+  set: WorkloadPolicies,
+  inputs: readonly AuthzInput[],
+  linear: (input: AuthzInput) => boolean,
+): Promise<readonly Variant[]> {
+  const names = ['x-tenant'];
+  const sample = inputs.filter((input) => canAskOpa(input, names)).slice(0, 512);
+  const documents = new Map(sample.map((input) => [input, opaInput(input, names)]));
+  const own = loadOpaModule(compileForOpa(set, { whenNoneSelects: 'deny' }));
+  const documentOf = (input: AuthzInput): object => documents.get(input) ?? {};
+  const askOwn = (input: AuthzInput): boolean => {
+    // What authz/wasm/shells/opa.ts writes.
+    const [answer] = own.evaluate(documentOf(input)) as readonly { result: { allowed: boolean } }[];
+    return answer?.result.allowed === true;
+  };
+  const opa = peer('opa');
+  const rego = opa === null ? null : buildRego(opa, set);
+  const askRego = (input: AuthzInput): boolean => rego?.evaluate(documentOf(input))[0]?.result === true;
+  const cedar = cedarJudge(set, `rules-${rules}`);
+  const casbin = await casbinJudge(set);
+  for (const input of sample.slice(0, 128)) {
+    const wanted = linear(input);
+    if (askOwn(input) !== wanted || cedar(input) !== wanted || (rego !== null && askRego(input) !== wanted)) {
+      throw new Error(`the others differ on ${JSON.stringify(input)}`);
+    }
+  }
+  return [
+    variant('our OPA module', 4000, (count) => sweep(count, sample, askOwn)),
+    variant('opa', rego === null ? 0 : linearCount(rules, 400_000), (count) => sweep(count, sample, askRego)),
+    variant('cedar', linearCount(rules, 40_000), (count) => sweep(count, sample, cedar)),
+    variant('casbin', linearCount(rules, 40_000), (count) => sweep(count, sample, casbin)),
+  ];
 }
 
 function columnsOf(inputs: readonly AuthzInput[]) {
@@ -169,10 +219,17 @@ const REQUESTS = 16_384;
 const NONE: readonly string[] = [];
 const NO_TOKENS: readonly Token[] = [];
 
-const quick = process.argv.includes('--quick');
-const sizes = (argument('--rules') ?? (quick ? '10,1000' : '10,1000,10000,100000')).split(',').map(Number);
-const rounds = quick ? 3 : 9;
+const MOST_RULES_OF_OTHERS = 1000;
+/** Variants that have a column. */
+const COLUMNS = 8;
 
-console.log('| rules | module kB | compile CPU ms | longest scan | allowed | hot ns | full ns | linear ns | interpreter ns |');
-console.log('|---|---|---|---|---|---|---|---|---|');
-for (const size of sizes) console.log(measure(size));
+const quick = process.argv.includes('--quick');
+const sizes = (argument('--rules') ?? (quick ? '10,1000' : '10,100,1000,10000,100000')).split(',').map(Number);
+const rounds = quick ? 3 : 9;
+const strategy: Strategy = argument('--strategy') === 'forest' ? 'forest' : argument('--strategy') === 'index' ? 'index' : 'auto';
+
+console.log(
+  '| rules | module kB | compile CPU ms | longest scan / steps | allowed | hot ns | full ns | linear ns | interpreter ns | our OPA module ns | OPA ns | Cedar ns | casbin ns |',
+);
+console.log(`|${'---|'.repeat(5 + COLUMNS)}`);
+for (const size of sizes) console.log(await measure(size));

@@ -9,14 +9,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { startProcess } from '#test/support/processes.ts';
 
+import { ENGINE_MUTANTS } from './engine-mutants.cases.ts';
 import { MUTANTS } from './mutants.cases.ts';
 import type { Mutant } from './mutants.cases.ts';
 
 const isWhole = process.env['POSTERN_MUTANTS'] === 'all';
-/** Every eighth, from all parts of the engine. */
-const chosen = isWhole ? MUTANTS : MUTANTS.filter((_, index) => index % 8 === 0);
+/** Every tenth, from all parts of the engine. */
+const all = [...MUTANTS, ...ENGINE_MUTANTS];
+const chosen = isWhole ? all : all.filter((_, index) => index % 10 === 0);
 
-describe(`${chosen.length} of ${MUTANTS.length} planted faults`, () => {
+describe(`${chosen.length} of ${all.length} planted faults`, () => {
   let copy = '';
 
   beforeAll(() => {
