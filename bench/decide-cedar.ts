@@ -35,9 +35,13 @@ function contextOf({ connection, request }: AuthzInput): Readonly<Record<string,
     host: request?.authority ?? '',
     path: request?.path ?? '',
     tenant: request?.fields.values('x-tenant')[0] ?? '',
-    role: String(token?.claims['role'] ?? ''),
+    role: textOf(token?.claims['role']),
     requestPrincipal: token === undefined ? '' : `${token.issuer}/${token.subject}`,
   };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function policyOf(rule: Rule, isDeny: boolean): string {
