@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { HashingApp } from './hashing-app.ts';
@@ -99,7 +100,7 @@ async function exchange(
   );
   const timer = setTimeout(() => stream.destroy(new Error('no answer in time')), RESPONSE_MS);
   const hash = createHash('sha256');
-  let head: Readonly<Record<string, unknown>> = {};
+  let head: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
   const over = new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject).once('close', resolve));
   stream.on('response', (fields) => (head = fields));
   const isSlow = random.chance(0.15);
@@ -115,7 +116,7 @@ async function exchange(
     clearTimeout(timer);
   }
   if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) throw new Error(`reset with ${stream.rstCode}`);
-  const text = (name: string): string => String(head[name] ?? '');
+  const text = (name: string): string => [head[name] ?? ''].flat().join(', ');
   return { status: Number(head[':status'] ?? 0), id: text('x-id'), received: text('x-received'), body: hash.digest('hex') };
 }
 

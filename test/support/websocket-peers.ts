@@ -122,7 +122,7 @@ export async function websocket(
           ...(caller.svid === null ? {} : { cert: caller.svid.certificatePem, key: caller.svid.keyPem }),
         };
   const url = `${caller === null ? 'ws' : 'wss'}://127.0.0.1:${port}${path}`;
-  const socket = new WebSocket(url, protocols, { ...tls, ...rest } as ClientOptions); // ws takes the TLS options of node:https beside its own
+  const socket = new WebSocket(url, protocols, { ...tls, ...rest });
   const client = new WebsocketClient(socket);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.once('open', resolve);
