@@ -2,6 +2,7 @@
  * What the listeners of one data process share: the snapshot in force, the clock and timer wheel, limits, the report and the
  * connections that are open. Nothing here is specific to a request.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '#base/clock.ts';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import type { ProxyLimits, ProxyTimeouts } from '#proto/config/proxy.ts';
@@ -117,6 +118,8 @@ export class Runtime {
     await Promise.race([isOver, listenersClosed.then(() => (this.#open.size > 0 ? isEmpty : undefined))]);
     clearTimeout(timer);
     for (const downstream of [...this.#open]) downstream.destroy('draining', 'deadline');
+    // The last words of some take a moment.
+    if (this.#open.size > 0) await Promise.race([isEmpty, sleep(LAST_WORDS_MS)]);
   }
 
   /** Who has just been accepted has a request to make, and is not to be sent away before it is made. */
@@ -137,3 +140,5 @@ export class Runtime {
  * this time and is told to close it; one that doesn't is hardly asking just then.
  */
 const DRAIN_IDLE_MS = 1_000;
+/** A little more than a WebSocket may take to its next frame boundary. */
+const LAST_WORDS_MS = 1_500;

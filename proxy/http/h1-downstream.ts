@@ -99,12 +99,11 @@ export class H1Downstream extends H1Caller implements SocketOwner, Caller, Downs
 
   destroy(failure: Failure, detail: string): void {
     if (this.#state === CLOSED) return;
+    if (this.#isExchangeOpen && this.#state !== TUNNEL) return this.#breakRequest(failure, detail);
     if (this.#isExchangeOpen) {
       this.exchange.failure = failure;
       this.exchange.detail = detail;
-    } else {
-      this.runtime.report.refusal(this.connection, failure, detail);
-    }
+    } else this.runtime.report.refusal(this.connection, failure, detail);
     if (this.#state === TUNNEL) this.exchange.openTunnel?.end();
     else this.#socketEnds();
   }

@@ -100,6 +100,18 @@ describe.each([1, 2])('the end of a sidecar of %d processes', (concurrency) => {
   });
 });
 
+test('a request that has no answer at the end of the drain time gets one', async () => {
+  const sidecar = await running({ drain: '300ms' }, 5_000);
+  await using client = await tlsClient(sidecar.inboundPort, web);
+  const answer = client.ask(GET);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  sidecar.process.signal('SIGTERM');
+  expect(statusOf(await answer)).toBe(503);
+  client.socket.destroy();
+  expect(await sidecar.process.exited).toMatchObject({ code: 0 });
+  expect(sidecar.log()).toEqual([expect.objectContaining({ response_code: 503, response_flags: 'SD' })]);
+});
+
 test('nobody who was accepted is lost when 500 exchanges a second of five protocols meet a drain', async () => {
   const app = keep(await startHttpApp());
   const tcp = keep(await startTcpApp());
