@@ -43,11 +43,14 @@ class SpecReader {
   }
 
   read(spec: FieldReader | null, position: Position): Omit<Policy, 'name' | 'namespace'> {
-    const mode = this.#mode();
-    const always = { mode, scope: null, validity: null, position };
+    const trial = this.#mode();
+    const always = { scope: null, validity: null, position };
     // An absent spec is `spec: {}`: ALLOW without a rule.
-    if (spec === null) return { ...always, action: 'ALLOW', provider: null, selector: {}, isForGateways: false, rules: [] };
+    if (spec === null)
+      return { ...always, mode: trial, action: 'ALLOW', provider: null, selector: {}, isForGateways: false, rules: [] };
     const action = spec.word('action', ACTIONS, 'PN0207') ?? 'ALLOW';
+    // Istio tries out no CUSTOM policy: in force it is on the safe side.
+    const mode = action === 'CUSTOM' ? 'enforce' : trial;
     const attachment = readAttachment(spec, this.#faults);
     const rules = this.#rules(spec);
     if ((action === 'DENY' || action === 'CUSTOM') && rules.length === 0) {
@@ -56,7 +59,7 @@ class SpecReader {
     }
     const provider = this.#provider(spec, action);
     spec.finish();
-    return { ...always, action, provider, ...attachment, rules };
+    return { ...always, mode, action, provider, ...attachment, rules };
   }
 
   #mode(): Mode {
