@@ -1,5 +1,6 @@
 # The sidecar's image: the bundles and a Node, nothing else. Runs as uid 1337 with a read-only root; what it writes (access log,
-# admin socket) goes where the configuration says. There is no health check here: the platform asks /healthz/ready on the status port.
+# admin socket) goes where the configuration says. Kubernetes asks /healthz/ready on the status port; Docker asks the binary, which asks
+# the admin socket that the configuration names.
 
 FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /src
@@ -18,7 +19,9 @@ COPY --from=build /src/bin /opt/postern/bin
 COPY --from=build /src/dist /opt/postern/dist
 USER 1337:1337
 WORKDIR /var/lib/postern
-ENV NODE_ENV=production
+ENV NODE_ENV=production POSTERN_CONFIG=/etc/postern/postern.yaml
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=2 \
+  CMD ["/usr/local/bin/node", "/opt/postern/bin/postern.js", "proxy-status", "--ready"]
 ENTRYPOINT ["/usr/local/bin/node", "/opt/postern/bin/postern.js"]
-CMD ["proxy", "-c", "/etc/postern/postern.yaml"]
+CMD ["proxy"]

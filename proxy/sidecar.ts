@@ -93,6 +93,7 @@ export class Sidecar {
     return adminAnswer(url, {
       runtime: this.runtime,
       config: this.#config,
+      notReady: () => this.notReady(),
       policyFaults: () => this.#policyFaults,
       identityFault: () => this.#identityFault,
     });

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import { runProcess } from '#test/support/processes.ts';
+
 const ROOT = join(import.meta.dirname, '..');
 const instructions = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
   .replaceAll(/^#.*\n/gm, '')
@@ -34,7 +36,29 @@ test('the image holds bundles only: nothing is installed in it and no sources ar
 test('the entry point and the signals reach the process itself', () => {
   expect(lastStage.find((line) => line.startsWith('ENTRYPOINT '))).toMatch(/^ENTRYPOINT \[/);
   expect(lastStage).toContain('STOPSIGNAL SIGTERM');
-  expect(lastStage.some((line) => line.startsWith('HEALTHCHECK'))).toBe(false);
+});
+
+test('the health check is a command that the binary has, without a shell', async () => {
+  const [check = '', ...others] = lastStage.filter((line) => line.startsWith('HEALTHCHECK '));
+  expect(others).toEqual([]);
+  const command: unknown = JSON.parse(check.slice(check.indexOf('[')));
+  const entryPoint: unknown = JSON.parse(lastStage.find((line) => line.startsWith('ENTRYPOINT '))?.slice(11) ?? '[]');
+  expect(command).toEqual([...(entryPoint as string[]), 'proxy-status', '--ready']); // an ENTRYPOINT is a list of words
+  const { code, stdout } = await runProcess(process.execPath, [join(ROOT, 'bin/postern.js'), 'proxy-status', '--help']);
+  expect([code, stdout]).toEqual([0, expect.stringContaining('--ready')]);
+});
+
+test('the command that is run by default finds its file by the environment', () => {
+  expect(lastStage.at(-1)).toBe('CMD ["proxy"]');
+  expect(lastStage.join('\n')).toContain('POSTERN_CONFIG=/etc/postern/postern.yaml');
+});
+
+test('what the build needs is let into it', () => {
+  const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
+  const { imports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { imports: Record<string, string> }; // npm's own
+  const folders = Object.keys(imports).map((name) => name.slice(1, -2));
+  for (const folder of [...folders.filter((name) => name !== 'test'), 'bin', 'package.json', 'package-lock.json', 'LICENSE'])
+    expect(ignored, folder).toContain(`!${folder}`);
 });
 
 test('no secret is named, and keys stay out of the build', () => {

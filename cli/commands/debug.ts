@@ -38,12 +38,15 @@ function addProxyStatus(program: Command, { io, finish }: CommandContext): void 
     .option('-c, --config <file>', 'file of the sidecar, to find its admin socket')
     .option('--admin <socket>', 'admin socket of the sidecar')
     .option('--timeout <seconds>', 'how long to wait for its answer', parseSeconds, 5)
+    .option('--ready', 'only whether it takes traffic: 0, 1 when it does not, 69 when it does not answer')
     .addOption(outputOption(['table', 'json', 'yaml']))
     .addHelpText('after', EXAMPLES.proxyStatus)
-    .action(async ({ timeout, ...options }: PlaceFlags & { timeout: number; output: 'table' | 'json' | 'yaml' }) => {
-      const { proxyStatus } = await import('../verbs/proxy-status.ts');
-      finish(await proxyStatus({ ...options, timeoutMs: timeout * 1_000 }, io));
-    });
+    .action(
+      async ({ timeout, ...options }: PlaceFlags & { timeout: number; ready?: true; output: 'table' | 'json' | 'yaml' }) => {
+        const { proxyStatus } = await import('../verbs/proxy-status.ts');
+        finish(await proxyStatus({ ...options, timeoutMs: timeout * 1_000 }, io));
+      },
+    );
 }
 
 function addSchema(program: Command, { io, finish }: CommandContext): void {
@@ -112,7 +115,8 @@ Exit status: 0, 69 when the sidecar cannot be reached, 1 when nobody knows the i
   proxyStatus: `
 Examples:
   postern proxy-status -c proxy.yaml
-  postern ps --admin /run/postern/admin.sock -o json`,
+  postern ps --admin /run/postern/admin.sock -o json
+  postern ps --admin /run/postern/admin.sock --ready      the health check of a container`,
   schema: `
 Example:
   postern schema config > proxy.v1alpha1.json

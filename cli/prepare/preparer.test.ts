@@ -22,8 +22,8 @@ describe('the preparer', () => {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(join(folder, 'policies'), { recursive: true });
   });
-  afterAll(() => {
-    preparer.close();
+  afterAll(async () => {
+    await preparer.close();
     rmSync(folder, { recursive: true, force: true });
   });
 

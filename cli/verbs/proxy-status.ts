@@ -15,6 +15,8 @@ export interface ProxyStatusOptions {
   readonly config?: string;
   readonly timeoutMs: number;
   readonly output: 'table' | 'json' | 'yaml';
+  /** Only whether it takes traffic. */
+  readonly ready?: true;
 }
 
 export async function proxyStatus(options: ProxyStatusOptions, io: VerbStreams): Promise<ExitStatus> {
@@ -25,6 +27,11 @@ export async function proxyStatus(options: ProxyStatusOptions, io: VerbStreams):
       'Cannot find the sidecar: found neither --admin nor a file with spec.telemetry.admin',
       'postern ps --admin SOCKET',
     );
+  }
+  if (options.ready === true) {
+    const { reason } = readySchema.parse(await askSidecar(admin, '/ready', options.timeoutMs));
+    io.stdout.write(reason === null ? 'ready\n' : `not ready: ${printable(reason)}\n`);
+    return reason === null ? EXIT.ok : EXIT.other;
   }
   const [config, policy, identity, connections] = await Promise.all(
     ['/config', '/policy', '/identity', '/connections'].map((path) => askSidecar(admin, path, options.timeoutMs)),
@@ -49,6 +56,8 @@ export function statusText({ config, policy, identity, connections }: Status, no
     ],
     ['REVISION', policy.revision],
   ];
+  for (const { worker, pid, revision } of policy.workers ?? [])
+    lines.push(['WORKER', `${worker}, pid ${pid}${revision === policy.revision ? '' : `, revision ${revision ?? 'unknown'}`}`]);
   if (typeof identity.fault === 'string') lines.push(['REFUSED', `new identity: ${identity.fault}`]);
   for (const { file, line, column, message } of policy.faults)
     lines.push(['REFUSED', `new policies: ${file}:${line}:${column}: ${message}`]);
@@ -76,6 +85,8 @@ export function statusText({ config, policy, identity, connections }: Status, no
 const address = z.object({ host: z.string(), port: z.number() });
 const listen = z.union([address, z.object({ socket: z.string() })]);
 
+const readySchema = z.object({ reason: z.string().nullable() });
+
 /** The part of the admin answers that is shown; others may have more. */
 const statusSchema = z.object({
   config: z.object({
@@ -91,6 +102,7 @@ const statusSchema = z.object({
     selected: z.number(),
     loadedAt: z.string(),
     faults: z.array(z.object({ file: z.string(), line: z.number(), column: z.number(), message: z.string() })),
+    workers: z.array(z.object({ worker: z.number(), pid: z.number(), revision: z.string().optional() })).optional(),
   }),
   identity: z.object({ spiffeId: z.string().nullable(), notAfter: z.string().optional(), fault: z.string().nullish() }),
   connections: z.array(

@@ -8,6 +8,8 @@ import type { Runtime } from '../runtime.ts';
 export interface AdminSource {
   readonly runtime: Runtime;
   readonly config: ProxyConfig;
+  /** Why there should be no traffic, or null. */
+  notReady(): string | null;
   /** Faults of the newest policy set when it was refused, else empty. */
   policyFaults(): readonly DocumentFault[];
   /** Why the newest identity files were refused, or null. */
@@ -19,6 +21,7 @@ export function adminAnswer(url: string, source: AdminSource): unknown {
   const { runtime, config } = source;
   const { policy, identity } = runtime.snapshot;
   if (url === '/config') return config;
+  if (url === '/ready') return { reason: source.notReady() };
   if (url === '/policy') {
     return {
       revision: policy.engine.revision,

@@ -44,6 +44,7 @@ export class StatusOfAll {
   }
 
   #answer(url: string): Promise<unknown> {
+    if (url === '/ready') return Promise.resolve({ reason: this.#notReady() });
     return url === '/config' ? Promise.resolve(this.#config) : this.#fleet.answer(url);
   }
 }
