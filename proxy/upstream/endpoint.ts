@@ -48,6 +48,13 @@ export class Endpoint implements H2Holder {
     this.#isFixed = protocol !== null;
   }
 
+  /** It has refused a stream because it wants HTTP/1.1 (RFC 9113, section 7). */
+  wantsHttp1(nowMs: number): void {
+    if (this.#isFixed) return;
+    this.protocol = 'http1';
+    this.learnedAtMs = nowMs;
+  }
+
   /** What a handshake told is believed for a while: a peer that learns HTTP/2 is found out. */
   speaksHttp1(nowMs: number): boolean {
     return this.protocol === 'http1' && (this.#isFixed || nowMs - this.learnedAtMs < BELIEVED_MS);

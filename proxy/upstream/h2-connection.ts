@@ -72,7 +72,8 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   #isRetired = false;
   #isBusy = false;
   #isHeld = true;
-  readonly #live = new Set<H2Upstream>();
+  /** The exchanges that it carries, linked through themselves: a set would hash each of them twice. */
+  #first: H2Upstream | null = null;
   /** Requests that could not be sent at all; they fail when the turn is over. */
   #unsent: H2Upstream[] = [];
   /** Those that wait for the upstream's SETTINGS. */
@@ -111,7 +112,10 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   take(downstream: Downstream): H2Upstream {
     const upstream = new H2Upstream(this, downstream);
     this.carried++;
-    this.#live.add(upstream);
+    const first = this.#first;
+    upstream.next = first;
+    if (first !== null) first.previous = upstream;
+    this.#first = upstream;
     if (!this.#isBusy) {
       this.#isBusy = true;
       this.host.h2Busy(this);
@@ -161,7 +165,13 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
   /** The exchange of `upstream` is over, one way or another. */
   left(upstream: H2Upstream): void {
     this.isReused = true;
-    this.#live.delete(upstream);
+    const { next, previous } = upstream;
+    if (previous !== null) previous.next = next;
+    else if (this.#first === upstream) this.#first = next;
+    else return;
+    if (next !== null) next.previous = previous;
+    upstream.next = null;
+    upstream.previous = null;
     this.#idleSinceMs = this.host.wheel.nowMs;
     // Streams may be told of an end one after the other: what follows from it waits until the turn is over.
     this.touch();
@@ -217,7 +227,7 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
       flushOutlets();
       return;
     }
-    for (const upstream of this.#live) if (upstream.dueMs <= nowMs) upstream.overdue();
+    this.#endOverdue(nowMs);
     if (nowMs - this.#heardAtMs >= this.host.timeouts.keepAliveMs && this.session.openStreams > 0) this.session.ping();
     const fault = this.session.tick(nowMs);
     if (fault !== null) this.#end('upstream_timeout', fault);
@@ -226,6 +236,16 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
     if (!this.#isOver) this.host.wheel.arm(this, this.#isBusy ? TICK_MS : IDLE_TICK_MS);
     this.touch();
     flushOutlets();
+  }
+
+  #endOverdue(nowMs: number): void {
+    let upstream = this.#first;
+    while (upstream !== null) {
+      // What is told of its end may take others out, but not put any behind it.
+      const { next }: H2Upstream = upstream;
+      if (upstream.dueMs <= nowMs) upstream.overdue();
+      upstream = next;
+    }
   }
 
   get #isOver(): boolean {
@@ -257,11 +277,11 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
 
   /** What follows from streams that are over: idleness, the end of a connection that takes no new ones, room for those that wait. */
   #settle(): void {
-    if (this.#live.size === 0 && this.#isBusy) {
+    if (this.#first === null && this.#isBusy) {
       this.#isBusy = false;
       this.host.h2Idle(this);
     }
-    if (this.session.isDrained && this.#live.size === 0) this.#end('upstream_reset', 'drained');
+    if (this.session.isDrained && this.#first === null) this.#end('upstream_reset', 'drained');
     else if (this.hasRoom) this.host.h2Room(this);
   }
 
@@ -288,8 +308,11 @@ export class H2Connection extends Deadline implements Opening, IdleConnection, T
     this.#leaveHolder();
     this.host.wheel.remove(this);
     this.host.h2Ended(this);
-    for (const upstream of this.#live) upstream.fail(failure, detail);
-    this.#live.clear();
+    // None comes to a connection that is closed.
+    for (let upstream = this.#first; upstream !== null; upstream = this.#first) {
+      upstream.fail(failure, detail);
+      this.left(upstream);
+    }
     this.session.close(ERROR_CODE.noError);
     const socket = this.#socket;
     if (socket === null) return;

@@ -21,6 +21,9 @@ export class H2Upstream implements Upstream {
   readonly isReused: boolean;
   /** When the wait that is under way is over, in the wheel's time; Infinity for none. */
   dueMs = Infinity;
+  /** Neighbours among the exchanges of the connection. */
+  previous: H2Upstream | null = null;
+  next: H2Upstream | null = null;
   readonly #connection: H2Connection;
   /** Why no stream could be opened for it, once that is so. */
   unsent: Failure = 'upstream_head_too_large';
@@ -205,8 +208,10 @@ export class H2Upstream implements Upstream {
     }
     if (fault !== null) this.fail(faultFailure(fault), fault);
     else if (code === ERROR_CODE.refusedStream) this.fail('upstream_refused', 'refused_stream');
-    else if (code === ERROR_CODE.http11Required) this.fail('upstream_refused', 'http_1_1_required');
-    else this.fail('upstream_reset', `rst_stream_${code}`);
+    else if (code === ERROR_CODE.http11Required) {
+      this.#connection.endpoint.wantsHttp1(this.#connection.host.wheel.nowMs);
+      this.fail('upstream_refused', 'http_1_1_required');
+    } else this.fail('upstream_reset', `rst_stream_${code}`);
   }
 
   /** What was waited for did not come in time. */

@@ -42,7 +42,7 @@ export class SharedStreams implements Waiting, HandshakeOwner {
       this.#service.overflows.pendingRequests++;
       return 'circuit_open';
     }
-    if (endpoint.handshakes === 0 && !this.#dial(endpoint) && endpoint.multiplexed.length === 0) return 'circuit_open';
+    if (mayHelp(endpoint) && !this.#dial(endpoint) && endpoint.multiplexed.length === 0) return 'circuit_open';
     const request = new HeldRequest(this, endpoint, downstream, pool);
     endpoint.waiting.push(request);
     this.waiting++;
@@ -56,7 +56,7 @@ export class SharedStreams implements Waiting, HandshakeOwner {
     while (endpoint.waiting.length > 0) {
       const connection = roomiest(endpoint);
       if (connection === null) {
-        if (endpoint.handshakes === 0) this.#dial(endpoint);
+        if (mayHelp(endpoint)) this.#dial(endpoint);
         return;
       }
       const request = this.#next(endpoint);
@@ -150,10 +150,19 @@ export class SharedStreams implements Waiting, HandshakeOwner {
   }
 }
 
+/** Whether one more connection would take what waits: none is on its way, and those that are there are full of streams. */
+function mayHelp({ handshakes, multiplexed }: Endpoint): boolean {
+  if (handshakes > 0) return false;
+  for (const { session } of multiplexed) if (session.openStreams === 0) return false;
+  return true;
+}
+
 /** Of the connections that take a stream the one with the fewest; those of an identity or bundle of the past are let go. */
 function roomiest(endpoint: Endpoint): H2Connection | null {
   const { dialer, multiplexed } = endpoint;
   const { generation } = dialer;
+  const only = multiplexed.length === 1 ? multiplexed[0] : undefined;
+  if (only !== undefined && only.generation === generation) return only.hasRoom ? only : null;
   let found: H2Connection | null = null;
   for (let index = multiplexed.length - 1; index >= 0; index--) {
     const connection = multiplexed[index];
