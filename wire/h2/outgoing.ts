@@ -44,6 +44,8 @@ export class Outgoing<Owner> {
   /** The oldest of what was gathered, which is the caller's from now on; null when there is nothing. */
   take(): Buffer | null {
     this.#lastStream = null;
+    // Nor is its buffer held: an idle session keeps none.
+    this.#lastBytes = null;
     return this.output.take();
   }
 
