@@ -69,11 +69,11 @@ function open(idleMs = 0) {
     tunnel,
     respond: (hex: string) => tunnel.downstream.respondBody(Buffer.from(hex, 'hex'), 0, hex.length / 2),
     request: (hex: string) => tunnel.requestBody(Buffer.from(hex, 'hex'), 0, hex.length / 2),
-    revoke(failure: Failure = 'revoked') {
+    revoke: (failure: Failure = 'revoked') => {
       caller.exchange.failure = failure;
       tunnel.end();
     },
-    pass(ms: number) {
+    pass: (ms: number) => {
       nowMs += ms;
       wheel.advance();
     },
