@@ -22,9 +22,9 @@ async function writeAll(path: string): Promise<void> {
   const sinks = Array.from({ length: 3 }, () => new LineSink(path, true));
   for (let i = 0; i < LINES; i++) {
     for (const [n, sink] of sinks.entries()) sink.push(`${n} ${String(n).repeat(60 + (i % 900))} ${n}\n`);
-    if (i % 50 === 0) {
+    if (i % 400 === 399) {
       for (const sink of sinks) sink.flush();
-      await sleep(2);
+      await sleep(60);
     }
   }
   for (const sink of sinks) await sink.close(10_000);
