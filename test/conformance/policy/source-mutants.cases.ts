@@ -1,0 +1,97 @@
+/** Faults to plant in the sources of policy and in the interpreter, as in mutants.cases.ts; the data-driven suite must notice each. */
+import { at } from './mutants.cases.ts';
+import type { Mutant } from './mutants.cases.ts';
+
+export const SOURCE_MUTANTS: readonly Mutant[] = [
+  // Istio's kinds.
+  at('policy/istio-authorization-policy.ts', "return 'audit';", "return 'enforce';"),
+  at('policy/istio-authorization-policy.ts', "action === 'CUSTOM' ? 'enforce' : trial", 'trial'),
+  at('policy/istio-authorization-policy.ts', "return action === 'CUSTOM' ? name : null;", 'return null;'),
+  at(
+    'policy/precedence.ts',
+    '!isGeneral(document) && hasLabels(workload, document.selector)',
+    'hasLabels(workload, document.selector)',
+  ),
+  at('policy/precedence.ts', 'const chain = [own, namespaceWide, mesh]', 'const chain = [mesh, namespaceWide, own]'),
+  at('policy/precedence.ts', "({ mode }) => mode !== 'UNSET'", '() => true'),
+  at('policy/precedence.ts', 'return left === right ? 0 : left - right;', 'return left === right ? 0 : right - left;'),
+  at('policy/precedence.ts', "return mode === 'UNSET' ? inherited : mode === 'STRICT';", "return mode === 'STRICT';"),
+  at(
+    'policy/precedence.ts',
+    'document.namespace === rootNamespace && isGeneral(document)',
+    'document.namespace === rootNamespace',
+  ),
+  // Selection.
+  at('policy/select.ts', '.filter(({ scope }) => scope === null || ancestry.includes(scope.path))', ''),
+  at('policy/select.ts', 'if (providers.size < 2) return policies;', 'return policies;'),
+  at('policy/select.ts', '({ validity }) => isInForce(validity, nowMs)', '() => true'),
+  at('policy/select.ts', 'if (claims.length === 0) continue;', 'continue;'),
+  at('policy/select.ts', '[...own, ...effectiveDefaults(own, clustered, path)]', 'own'),
+  at('policy/validity.ts', 'nowMs < notBeforeMs) return false', 'nowMs <= notBeforeMs) return false'),
+  at('policy/validity.ts', 'nowMs >= expiresMs) return false', 'nowMs > expiresMs) return false'),
+  at('policy/validity.ts', 'minute >= start && minute < end', 'minute > start && minute < end'),
+  at('policy/validity.ts', 'nowMs + 3 * DAY_MS', 'nowMs + 4 * DAY_MS'),
+  at('policy/times.ts', '(to <= from ? DAY_MINUTES : 0)', '0'),
+  at('policy/times.ts', '{ start: 0, end: end - WEEK_MINUTES },', ''),
+  // The tree.
+  at('policy/flow.ts', 'scope?.path === node);', 'scope !== null);'),
+  at('policy/flow.ts', "scope?.inheritance === 'ceiling')", 'false)'),
+  at('policy/flow.ts', "scope?.inheritance === 'must')", "scope?.inheritance !== 'ceiling')"),
+  at('policy/flow.ts', 'if (priority !== 0) return priority;', ''),
+  at('policy/flow.ts', 'denies ? 1 : -1', 'denies ? -1 : 1'),
+  at('policy/flow.ts', 'let isOverridden = own.some(isEnforcedAllow);', 'let isOverridden = own.length > 0;'),
+  at('policy/flow.ts', 'isOverridden ||= here.some(isEnforcedAllow);', ''),
+  at('policy/flow.ts', 'ancestryOf(path).toReversed()', 'ancestryOf(path)'),
+  at('policy/tree.ts', 'return `/${namespace}`;', "return '/';"),
+  at('policy/access-policy.ts', "tier === 'Admin' ? 'must' : 'default'", "'must'"),
+  // Our own kinds.
+  at('policy/strict-rules.ts', "parts.push({ kind: 'not', of: this.#told(reader, 'notTags', tagExpression(text)) });", ''),
+  at('policy/strict-rules.ts', "told('allValues', 'all', false);", "told('allValues', 'any', false);"),
+  at('policy/strict-rules.ts', "told('notValues', 'any', true);", "told('notValues', 'any', false);"),
+  at('policy/strict-rules.ts', 'parts.push(present ? presence', 'parts.push(true ? presence'),
+  at('policy/strict-rules.ts', "kind: kind === 'any' ? 'any' : 'all'", "kind: 'all'"),
+  at('policy/strict-rules.ts', "parts.push(isNegated ? { kind: 'not', of: operations } : operations)", 'parts.push(operations)'),
+  at('policy/strict-values.ts', "form: 'suffix', text: inner", "form: 'exact', text: inner"),
+  at(
+    'policy/strict-values.ts',
+    "return { form: 'range', low: Number(low), high: Number(high) };",
+    "return { form: 'range', low: Number(low), high: Number(low) };",
+  ),
+  at('policy/strict-values.ts', 'const read = readText(text.toLowerCase());', 'const read = readText(text);'),
+  at('policy/strict-values.ts', 'return readRegex(pattern.slice(SCHEME.length));', 'return readRegex(pattern);'),
+  at('policy/operations.ts', "...better.map((other): Expression => ({ kind: 'not', of: path(other.path) })),", ''),
+  at('policy/operations.ts', 'operation.tags.includes(tag)', 'true'),
+  // Network policies.
+  at(
+    'policy/network/stages.ts',
+    "tier === 'Namespace' ? { deniedBy: this.#titleOf(first) } : ('next' as const)",
+    "'next' as const",
+  ),
+  at('policy/network/stages.ts', 'stages.push(...this.#egressStages());', ''),
+  at('policy/network/stages.ts', 'return left.priority - right.priority;', 'return right.priority - left.priority;'),
+  at('policy/network/stages.ts', 'return lets ? FALSE : TRUE;', 'return FALSE;'),
+  at('policy/network/stages.ts', "if (port.protocol !== null && port.protocol !== 'TCP') {", 'if (false) {'),
+  at('policy/network/stages.ts', 'if (except.length === 0) return within([cidr]);', 'return within([cidr]);'),
+  at('policy/network/pods.ts', 'if (!lets) parts.push(identity);', 'parts.push(identity);'),
+  at('policy/network/pods.ts', 'namespaces === null ? pod.namespace === home', 'namespaces === null ? true'),
+  at('policy/network/read-network-policy.ts', "if (spec.hasValue('egress')) types.add('Egress');", "types.add('Egress');"),
+  at('policy/network/read-common.ts', 'high: high ?? low }', 'high: low }'),
+  // The interpreter.
+  at(
+    'engine/interpreter.ts',
+    'set.mtls.ports[String(input.connection.destinationPort)] ?? set.mtls.isStrict',
+    'set.mtls.isStrict',
+  ),
+  at('engine/interpreter.ts', "if (decisive?.action === 'accept') return null;", ''),
+  at('engine/interpreter.ts', "if (rule === null || answer === 'allow') continue;", 'continue;'),
+  at('engine/interpreter.ts', "answer === 'deny' ? 'denied_by_provider'", "answer !== 'allow' ? 'denied_by_provider'"),
+  at('engine/interpreter.ts', "mode === 'enforce' || action === 'AUDIT') return [];", "mode === 'enforce') return [];"),
+  at('engine/interpreter-strict.ts', 'return !wanted && !this.#lets;', 'return !wanted;'),
+  at('engine/interpreter-strict.ts', "quantifier === 'all' ? values.every", "quantifier === 'all' ? values.some"),
+  at(
+    'engine/interpreter-strict.ts',
+    'return RE2JS.compile(pattern).matches(text);',
+    'return RE2JS.compile(pattern).matcher(text).find();',
+  ),
+  at('engine/interpreter-text.ts', 'issuer === token.issuer && claims.includes(first)', 'claims.includes(first)'),
+];
