@@ -19,14 +19,18 @@ export function tellServing(): void {
   const message: SuccessorMessage = { kind: 'serving' };
   delete process.env[SUCCESSOR_VARIABLE];
   // A predecessor that is gone needs to be told nothing.
-  process.send?.(message, () => process.disconnect?.());
+  if (!process.connected) return;
+  process.send?.(message, undefined, undefined, () => {
+    if (process.connected) process.disconnect();
+  });
 }
 
 /** Tells the predecessor why we can't take over, and that we end. */
 export async function tellFailed(reason: string): Promise<void> {
   const message: SuccessorMessage = { kind: 'waiting', reason };
+  if (!process.connected) return;
   const { promise, resolve } = Promise.withResolvers<void>();
-  process.send?.(message, () => resolve());
+  process.send?.(message, undefined, undefined, () => resolve());
   await promise;
 }
 

@@ -21,7 +21,8 @@ export function serve(compile: Compile, idleMs: number): void {
       const answer = await answerTo(request, compile);
       isBusy--;
       if (!process.connected) return;
-      process.send?.(answer);
+      // A parent that is gone by now is told by its event.
+      process.send?.(answer, undefined, undefined, () => {});
       idle.refresh();
     });
   });

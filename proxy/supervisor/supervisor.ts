@@ -131,6 +131,7 @@ export class Supervisor {
   async #upgrade(): Promise<void> {
     if (this.#isEnding || this.#isUpgrading) return;
     this.#isUpgrading = true;
+    const former = this.#good;
     try {
       const answer = await this.#feed.prepare();
       this.#log.info({ workers: answer.config.concurrency }, 'replacing the workers');
@@ -144,6 +145,8 @@ export class Supervisor {
       this.#log.info('all workers are replaced');
     } catch (error) {
       if (!(error instanceof PosternError)) throw error;
+      // A worker that dies is followed by one of the former kind.
+      this.#good = former;
       this.#log.error({ code: error.code, detail: error.message }, 'not upgraded, the former workers go on');
     } finally {
       this.#isUpgrading = false;
