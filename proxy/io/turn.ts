@@ -36,9 +36,18 @@ export function writeOutput(socket: Socket, isTls: boolean, source: OutputSource
     // A TLS write is encrypted, or copied, before `write` returns, unless it has to queue; a plain one is the kernel's when nothing is
     // left of it (io/outlet.ts).
     const isQueued = socket.writableLength !== 0 || socket.connecting;
-    const isCopied = isQueued && output.length <= COPY_BYTES;
-    const takesMore = socket.write(isCopied ? Buffer.from(output) : output);
-    if (isCopied || (isTls ? !isQueued : socket.writableLength === 0)) recycleOutput(output);
+    let takesMore: boolean;
+    if (output.length > COPY_BYTES && (isQueued || !isTls)) {
+      // One function for so many bytes, so that their buffer comes back.
+      const large = output;
+      takesMore = socket.write(large, () => recycleOutput(large));
+    } else if (isQueued) {
+      takesMore = socket.write(Buffer.from(output));
+      recycleOutput(output);
+    } else {
+      takesMore = socket.write(output);
+      if (isTls || socket.writableLength === 0) recycleOutput(output);
+    }
     if (!takesMore) return false;
   }
   return true;

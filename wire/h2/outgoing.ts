@@ -8,7 +8,7 @@ import type { Trailers } from '../h1/chunked.ts';
 import { FLAG, FRAME, FRAME_HEADER_BYTES, MAX_FRAME_BYTES, PREFACE, writeFrameHeader, writeUint32 } from './frames.ts';
 import { HeadWriter } from './head-writer.ts';
 import type { H2Limits } from './limits.ts';
-import { Output } from './output.ts';
+import { copyToKeep, Output, recycleOutput } from './output.ts';
 import { DEFAULT_WINDOW_BYTES, OWN_SETTINGS_BYTES, writeOwnSettings } from './settings.ts';
 import { NO_QUEUE, type H2Stream } from './stream.ts';
 
@@ -82,7 +82,7 @@ export class Outgoing<Owner> {
       }
     }
     if (at === end) return;
-    const run = Buffer.from(bytes.subarray(at, end));
+    const run = copyToKeep(bytes, at, end);
     if (stream.queue === NO_QUEUE) stream.queue = [run];
     else stream.queue.push(run);
     this.#queued(stream, end - at);
@@ -136,6 +136,7 @@ export class Outgoing<Owner> {
     if (stream.queuedBytes === 0) return;
     this.queuedBytes -= stream.queuedBytes;
     stream.queuedBytes = 0;
+    for (const run of stream.queue) recycleOutput(run);
     stream.queue = NO_QUEUE;
     stream.queuedTrailers = null;
     this.#waiting = this.#waiting.filter(isOpen);
@@ -208,6 +209,7 @@ export class Outgoing<Owner> {
     if (stream.queueOffset === run.length) {
       stream.queue.shift();
       stream.queueOffset = 0;
+      recycleOutput(run);
     }
     this.#queued(stream, -sent);
     return true;
