@@ -21,7 +21,7 @@ export function tellServing(): void {
   // A predecessor that is gone needs to be told nothing.
   if (!process.connected) return;
   process.send?.(message, undefined, undefined, () => {
-    if (process.connected) process.disconnect();
+    if (process.connected) process.disconnect?.();
   });
 }
 
