@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import { Deadline } from '#base/timer-wheel.ts';
 import type { Failure } from '../failure.ts';
-import { startReading } from '../io/tap.ts';
+import { shareReads, startReading } from '../io/tap.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { DownstreamConnection } from '../listen/downstream-connection.ts';
 import type { Judge } from '../revoke/judge.ts';
@@ -64,6 +64,7 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
   readCaller(): void {
     this.onUpstreamSpoke = null;
     startReading(this.#caller.socket, this.#caller);
+    shareReads(this.#caller.socket, this.#caller);
     if (this.#upstream !== null) this.#caller.join(this.#upstream);
   }
 
@@ -151,7 +152,7 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
       return this.#end(failure, detail, 'refused');
     }
     this.exchange.upstreamHost = dial.host;
-    opening.use(new TcpEnd(opening, dial.socket, dial.isTls, !dial.isTls));
+    opening.use(new TcpEnd(opening, dial.socket, dial.isTls, !dial.isTls), dial.isTls);
     this.#runtime.wheel.arm(this, this.#runtime.timeouts.connectMs);
   }
 
@@ -201,14 +202,16 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
 class UpstreamOpening implements Opening, TcpOwner {
   end: TcpEnd | null = null;
   readonly #downstream: TcpDownstream;
+  #isTls = false;
   #isOpen = false;
 
   constructor(downstream: TcpDownstream) {
     this.#downstream = downstream;
   }
 
-  use(end: TcpEnd): void {
+  use(end: TcpEnd, isTls: boolean): void {
     this.end = end;
+    this.#isTls = isTls;
   }
 
   cancel(): void {
@@ -217,6 +220,7 @@ class UpstreamOpening implements Opening, TcpOwner {
 
   opened(): void {
     this.#isOpen = true;
+    if (this.#isTls && this.end !== null) shareReads(this.end.socket, this);
     this.#downstream.opened(this);
   }
 

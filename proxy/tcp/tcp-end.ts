@@ -5,7 +5,8 @@
 import type { Socket } from 'node:net';
 import { flushOutlets, Outlet } from '../io/outlet.ts';
 import { resetConnection } from '../io/reset.ts';
-import { resumeReading, resumeShared, type Reader } from '../io/tap.ts';
+import { resumeReading, resumeShared, SHARED_READ_BUFFER, type Reader } from '../io/tap.ts';
+import { writeAtTurnEnd, type TurnWriter } from '../io/turn.ts';
 
 /** Whose end it is. */
 export interface TcpOwner {
@@ -17,10 +18,11 @@ export interface TcpOwner {
   closed(end: TcpEnd): void;
 }
 
-export class TcpEnd implements Reader {
+export class TcpEnd implements Reader, TurnWriter {
   readonly socket: Socket;
   /** Bytes that it brought. */
   bytes = 0;
+  isDirty = false;
   /** The peer has finished sending. */
   hasEnded = false;
   /** We have finished sending, and everything was taken. */
@@ -34,7 +36,7 @@ export class TcpEnd implements Reader {
   other: TcpEnd | null = null;
   readonly #owner: TcpOwner;
   readonly #outlet: Outlet;
-  /** Its bytes come in the buffer that all such sockets share (io/tap.ts). */
+  /** Made by `connectShared`, which is resumed in its own way. */
   readonly #isShared: boolean;
   /** What came while `other` was null. */
   #early: Buffer | null = null;
@@ -61,10 +63,16 @@ export class TcpEnd implements Reader {
     this.bytes += end;
     this.#owner.moved();
     other.#outlet.append(bytes, 0, end);
-    flushOutlets();
+    // A full record of TLS is mostly not the last one: those of one turn go out by one system call.
+    if (end === TLS_RECORD_BYTES) writeAtTurnEnd(other);
+    else flushOutlets();
     if (!other.#outlet.isBlocked) return true;
     this.isPaused = true;
     return false;
+  }
+
+  turnEnds(): void {
+    this.#outlet.flush();
   }
 
   onEnd(): void {
@@ -102,7 +110,8 @@ export class TcpEnd implements Reader {
   }
 
   #hold(bytes: Buffer, end: number): boolean {
-    const kept = this.#isShared ? Buffer.from(bytes.subarray(0, end)) : end === bytes.length ? bytes : bytes.subarray(0, end);
+    const run = end === bytes.length ? bytes : bytes.subarray(0, end);
+    const kept = bytes === SHARED_READ_BUFFER ? Buffer.from(run) : run;
     this.#early = this.#early === null ? kept : Buffer.concat([this.#early, kept]);
     this.isPaused = true;
     return false;
@@ -139,3 +148,6 @@ export class TcpEnd implements Reader {
     this.#owner.closed(this);
   }
 }
+
+/** Content of a TLS record at most (RFC 8446, section 5.1). */
+const TLS_RECORD_BYTES = 16_384;
