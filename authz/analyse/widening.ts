@@ -9,6 +9,7 @@ import { firstMatch, interpret, ruleMatches, ruleParts } from '../engine/interpr
 import type { Policy, Position, Rule } from '../policy/model.ts';
 import { policyTitle } from '../policy/model.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
+import { isPlainlyWithin } from './containment.ts';
 import { WitnessSearch, describeWitness, partsMissing } from './witness.ts';
 import type { RuleOfPolicy } from './witness.ts';
 
@@ -26,11 +27,15 @@ export interface Widening {
   readonly text: string;
 }
 
-/** @param budget  requests that may be judged in all, shared out among the pairs of a rule and a ceiling */
-export function findWidenings(set: WorkloadPolicies, budget = 60_000): readonly Widening[] {
+/** @param budget  requests that may be judged in all, shared out among the pairs of a rule and a ceiling that need a search */
+export function findWidenings(set: WorkloadPolicies, budget = 20_000): readonly Widening[] {
   const pairs = set.levels.flatMap(({ ceilings }, depth) => {
     const enforced = ceilings.filter(({ mode }) => mode === 'enforce');
-    return enforced.flatMap((ceiling) => allowingBelow(set, depth).map((below) => ({ ceiling, depth, below })));
+    return enforced.flatMap((ceiling) =>
+      allowingBelow(set, depth)
+        .filter(({ rule }) => !isPlainlyInside(rule, ceiling))
+        .map((below) => ({ ceiling, depth, below })),
+    );
   });
   const share = Math.min(MOST_FOR_A_PAIR, Math.floor(budget / Math.max(1, pairs.length)));
   return pairs.flatMap(({ below, ceiling, depth }) => widens(set, { ceiling, depth }, below, share) ?? []);
@@ -50,6 +55,12 @@ function allowingBelow(set: WorkloadPolicies, depth: number): readonly RuleOfPol
   return policies
     .filter(({ action, mode }) => action === 'ALLOW' && mode === 'enforce')
     .flatMap((policy) => policy.rules.map((rule) => ({ policy, rule })));
+}
+
+function isPlainlyInside({ strict }: Rule, ceiling: Policy): boolean {
+  return (
+    strict !== undefined && ceiling.rules.some((outer) => outer.strict !== undefined && isPlainlyWithin(strict, outer.strict))
+  );
 }
 
 interface PlacedCeiling {
