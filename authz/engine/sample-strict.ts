@@ -82,10 +82,16 @@ function fitting(comparison: Comparison, random: Random): string {
     case 'cidr':
       return addressIn(comparison.text, random);
     case 'range':
-      return String(comparison.low - (random() < 0.2 ? 1 : 0) + Math.floor(random() * (comparison.high - comparison.low + 2)));
+      return String(numberNear(comparison.low, comparison.high, random));
     case 'regex':
       return textFor(comparison.text, random);
   }
+}
+
+/** Within the range, at its ends, beside them, or where the upper of two bytes changes. */
+function numberNear(low: number, high: number, random: Random): number {
+  const within = low + Math.floor(random() * (high - low + 1));
+  return pick([within, low, high, low - 1, high + 1, within & ~0xff, within | 0xff], random) ?? low;
 }
 
 function setAttribute(draft: Draft, attribute: Attribute, values: readonly string[]): void {

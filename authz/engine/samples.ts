@@ -337,7 +337,7 @@ const ADDRESSES = ['10.0.0.1', '127.0.0.1', '::1', '2001:db8::1', '', '::ffff:10
 // Chances: that an excluded value is chosen, that a request is changed once more, raw TCP, the bit before a block, another domain.
 const NEGATIVE = 0.15;
 const MUTATION = 0.3;
-const RAW_TCP = 0.08;
+const RAW_TCP = 0.12;
 const EDGE = 0.2;
 const FOREIGN = 0.1;
 const NETWORK = 0.5;

@@ -66,10 +66,10 @@ export function withTrees(
 }
 
 export function indexClauses(clauses: readonly PlannedClause[]): ClauseIndex {
-  const ordered = clauses.toSorted((left, right) => left.answer - right.answer);
+  const ordered = isOrdered(clauses) ? clauses : clauses.toSorted((left, right) => left.answer - right.answer);
   const crowd = new Crowd(ordered);
   const always: PlannedClause[] = [];
-  const lists = new Map<string, { slot: number; dimension: number; classNumber: number; clauses: PlannedClause[] }>();
+  const lists = new Map<number, { slot: number; dimension: number; classNumber: number; clauses: PlannedClause[] }>();
   for (const clause of ordered) {
     const access = crowd.bestAccess(clause);
     if (access === null) {
@@ -79,7 +79,7 @@ export function indexClauses(clauses: readonly PlannedClause[]): ClauseIndex {
     const rest: PlannedClause = { answer: clause.answer, checks: clause.checks.filter((check) => check !== access) };
     for (const { dimension, ranges } of access.alternatives) {
       forEachClass(ranges, (classNumber) => {
-        const key = `${access.slot} ${dimension} ${classNumber}`;
+        const key = (access.slot * MAX_DIMENSIONS + dimension) * MAX_CLASSES + classNumber;
         const list = lists.get(key);
         if (list === undefined) lists.set(key, { slot: access.slot, dimension, classNumber, clauses: [rest] });
         else if (list.clauses.at(-1) !== rest) list.clauses.push(rest);
@@ -90,6 +90,15 @@ export function indexClauses(clauses: readonly PlannedClause[]): ClauseIndex {
     always: { clauses: always, tree: null },
     lists: [...lists.values()].map((list) => ({ ...list, tree: null })),
   };
+}
+
+function isOrdered(clauses: readonly PlannedClause[]): boolean {
+  let last = 0;
+  for (const { answer } of clauses) {
+    if (answer < last) return false;
+    last = answer;
+  }
+  return true;
 }
 
 /** How many clauses care for each class: the estimate of how long its list would be. */

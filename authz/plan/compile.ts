@@ -48,7 +48,7 @@ export function compileSelected(set: WorkloadPolicies, documents: number, strate
     documents,
     selected: set.policies.length,
     bounds: plan.bounds,
-    model: deflateRawSync(JSON.stringify(set), { level: 1 }),
+    model: deflateRawSync(modelText(set), { level: 1 }),
   };
 }
 
@@ -69,10 +69,38 @@ function isEmpty({ levels, mtls, network, policies }: WorkloadPolicies): boolean
 
 /** `sha256:…` over everything that decides. */
 export function revisionOf(set: WorkloadPolicies): string {
-  const decisive = JSON.stringify([FORMAT, set], (key, value: unknown) => (UNDECISIVE.has(key) ? undefined : value));
-  return `sha256:${createHash('sha256').update(decisive).digest('hex')}`;
+  const hash = createHash('sha256').update(decisiveText([FORMAT, { ...set, policies: [] }]));
+  for (const policy of set.policies) hash.update('\n').update(textsOf(policy).decisive);
+  return `sha256:${hash.digest('hex')}`;
 }
 
+/** As JSON, in the form that authz/engine/explain.ts reads. */
+function modelText(set: WorkloadPolicies): string {
+  const policies = set.policies.map((policy) => textsOf(policy).whole).join();
+  const { policies: _, ...rest } = set;
+  return `{"policies":[${policies}],${JSON.stringify(rest).slice(1)}`;
+}
+
+interface PolicyTexts {
+  readonly whole: string;
+  readonly decisive: string;
+}
+
+/** A policy as JSON; of those that were written before, what was written then. */
+function textsOf(policy: Policy): PolicyTexts {
+  const known = KNOWN_TEXTS.get(policy);
+  if (known !== undefined) return known;
+  const texts = { whole: JSON.stringify(policy), decisive: decisiveText(policy) };
+  KNOWN_TEXTS.set(policy, texts);
+  return texts;
+}
+
+function decisiveText(value: unknown): string {
+  return JSON.stringify(value, (key, member: unknown) => (UNDECISIVE.has(key) ? undefined : member));
+}
+
+/** INVARIANT: policies never change. */
+const KNOWN_TEXTS = new WeakMap<Policy, PolicyTexts>();
 /** Members of the model that say nothing about a decision. */
 const UNDECISIVE: ReadonlySet<string> = new Set(['position', 'validUntilMs', 'jwtRules', 'validity']);
 /** Changes whenever the same policies would be decided otherwise. */

@@ -10,7 +10,7 @@ import { bracketed, claimPath } from '../policy/values.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 
 import { MAX_CLAUSES, tooManyClauses } from './clauses.ts';
-import type { Group, Program } from './clauses.ts';
+import type { Conjunction, Group, Program } from './clauses.ts';
 import type { SlotSource } from './compiled.ts';
 import {
   cidrPatterns,
@@ -27,32 +27,70 @@ import { expandPrincipal } from './trust-domains.ts';
 
 type NamedGroup = Group | 'unsupported' | null;
 
+/** The groups of a rule, as requests have them. */
+interface RuleParts {
+  /** What the reading depends on besides the rule. */
+  readonly context: string;
+  readonly from: readonly (readonly NamedGroup[])[];
+  readonly to: readonly (readonly NamedGroup[])[];
+  readonly when: readonly NamedGroup[];
+}
+
+/** Reads the rules of one policy. A rule is read once for both programs, and once for ever while it is the same object. */
 export class IstioRuleReader {
   readonly #set: WorkloadPolicies;
   readonly #action: Action;
   readonly #namespace: string;
   readonly #isTcp: boolean;
+  readonly #context: string;
 
   constructor(set: WorkloadPolicies, policy: Policy, program: Program) {
     this.#set = set;
     this.#action = policy.action;
     this.#namespace = policy.namespace ?? set.namespace;
     this.#isTcp = program === 'tcp';
+    this.#context = `${policy.action} ${this.#namespace} ${set.trustDomains.join()}`;
   }
 
   /** None when an ALLOW rule needs what cannot be known here; any other rule then drops the condition and matches more. */
-  conjunctions(rule: Rule): readonly (readonly Group[])[] {
-    const from = rule.from.length === 0 ? [[]] : rule.from.map((source) => this.#source(source));
-    const to = rule.to.length === 0 ? [[]] : rule.to.map((operation) => this.#operation(operation));
-    const when = rule.when.flatMap((condition) => this.#condition(condition));
+  conjunctions(rule: Rule): readonly Conjunction[] {
+    const { from, to, when } = this.#parts(rule);
     if (from.length * to.length > MAX_CLAUSES) throw tooManyClauses();
-    const isDropped = this.#action === 'ALLOW' && [...from, ...to, when].some((groups) => groups.includes('unsupported'));
-    if (isDropped) return [];
-    const conjunctions: (readonly Group[])[] = [];
-    for (const source of from) {
-      for (const operation of to) conjunctions.push([...source, ...operation, ...when].filter(isGroup));
+    if (
+      this.#action === 'ALLOW' &&
+      (this.#lacks(when) || from.some((groups) => this.#lacks(groups)) || to.some((groups) => this.#lacks(groups)))
+    ) {
+      return [];
     }
-    return conjunctions;
+    const known = (groups: readonly NamedGroup[]): Conjunction => groups.filter((group) => this.#isKnown(group));
+    const conditions = known(when);
+    const operations = to.map(known);
+    return from.flatMap((source) => {
+      const sources = known(source);
+      return operations.map((operation) => [...sources, ...operation, ...conditions]);
+    });
+  }
+
+  #lacks(groups: readonly NamedGroup[]): boolean {
+    for (const group of groups) if (group !== null && !this.#isKnown(group)) return true;
+    return false;
+  }
+
+  #isKnown(group: NamedGroup): group is Group {
+    return group !== null && group !== 'unsupported' && !(this.#isTcp && HTTP_KINDS.has(group.slot.kind));
+  }
+
+  #parts(rule: Rule): RuleParts {
+    const known = KNOWN.get(rule);
+    if (known?.context === this.#context) return known;
+    const parts: RuleParts = {
+      context: this.#context,
+      from: rule.from.length === 0 ? [[]] : rule.from.map((source) => this.#source(source).filter(isThere)),
+      to: rule.to.length === 0 ? [[]] : rule.to.map((operation) => this.#operation(operation).filter(isThere)),
+      when: rule.when.flatMap((condition) => this.#condition(condition)).filter(isThere),
+    };
+    KNOWN.set(rule, parts);
+    return parts;
   }
 
   #source(source: Source): NamedGroup[] {
@@ -76,14 +114,14 @@ export class IstioRuleReader {
 
   #operation(operation: Operation): NamedGroup[] {
     return [
-      this.#http({ kind: 'authority' }, operation.hosts, false, hostPattern),
-      this.#http({ kind: 'authority' }, operation.notHosts, true, hostPattern),
+      group({ kind: 'authority' }, operation.hosts, false, hostPattern),
+      group({ kind: 'authority' }, operation.notHosts, true, hostPattern),
       group({ kind: 'destinationPort' }, operation.ports, false, portPattern),
       group({ kind: 'destinationPort' }, operation.notPorts, true, portPattern),
-      this.#http({ kind: 'method' }, operation.methods, false, presentString),
-      this.#http({ kind: 'method' }, operation.notMethods, true, presentString),
-      this.#http({ kind: 'path' }, operation.paths, false, pathPattern),
-      this.#http({ kind: 'path' }, operation.notPaths, true, pathPattern),
+      group({ kind: 'method' }, operation.methods, false, presentString),
+      group({ kind: 'method' }, operation.notMethods, true, presentString),
+      group({ kind: 'path' }, operation.paths, false, pathPattern),
+      group({ kind: 'path' }, operation.notPaths, true, pathPattern),
     ];
   }
 
@@ -108,9 +146,9 @@ export class IstioRuleReader {
       case 'request.auth.principal':
         return this.#requestPrincipals(values, isNegated);
       case 'request.auth.audiences':
-        return this.#http({ kind: 'audiences' }, values, isNegated, filledString);
+        return group({ kind: 'audiences' }, values, isNegated, filledString);
       case 'request.auth.presenter':
-        return this.#http({ kind: 'presenter' }, values, isNegated, filledString);
+        return group({ kind: 'presenter' }, values, isNegated, filledString);
       case 'destination.ip':
         return ips({ kind: 'destinationIp' }, values, isNegated);
       case 'destination.port':
@@ -125,18 +163,13 @@ export class IstioRuleReader {
   #bracketed(key: string, values: readonly string[], isNegated: boolean): NamedGroup {
     if (values.length === 0) return null;
     const header = bracketed(key, 'request.headers')?.toLowerCase();
-    if (header === ':method') return this.#http({ kind: 'method' }, values, isNegated, presentString);
-    if (header === ':authority' || header === 'host') return this.#http({ kind: 'authority' }, values, isNegated, hostPattern);
-    if (header !== undefined) return this.#http({ kind: 'header', name: header }, values, isNegated, presentString);
+    if (header === ':method') return group({ kind: 'method' }, values, isNegated, presentString);
+    if (header === ':authority' || header === 'host') return group({ kind: 'authority' }, values, isNegated, hostPattern);
+    if (header !== undefined) return group({ kind: 'header', name: header }, values, isNegated, presentString);
     const path = key.startsWith('request.auth.claims[') ? claimPath(key) : null;
-    if (path !== null) return this.#http({ kind: 'claim', path }, values, isNegated, filledString);
+    if (path !== null) return group({ kind: 'claim', path }, values, isNegated, filledString);
     // Metadata of another proxy's filters, or a key that the reader should have refused.
     return 'unsupported';
-  }
-
-  #http(slot: SlotSource, values: readonly string[], isNegated: boolean, read: (value: string) => Pattern): NamedGroup {
-    if (values.length > 0 && this.#isTcp) return 'unsupported';
-    return group(slot, values, isNegated, read);
   }
 
   #principals(values: readonly string[], isNegated: boolean): NamedGroup {
@@ -145,7 +178,7 @@ export class IstioRuleReader {
   }
 
   #requestPrincipals(values: readonly string[], isNegated: boolean): NamedGroup {
-    return this.#http({ kind: 'requestPrincipal' }, values, isNegated, requestPrincipalPattern);
+    return group({ kind: 'requestPrincipal' }, values, isNegated, requestPrincipalPattern);
   }
 
   #namespaces(values: readonly string[], isNegated: boolean): NamedGroup {
@@ -196,6 +229,20 @@ function exactString(value: string): Pattern {
   return { form: 'exact', text: toBinary(value) };
 }
 
-function isGroup(group: NamedGroup): group is Group {
-  return group !== null && group !== 'unsupported';
+function isThere(group: NamedGroup): boolean {
+  return group !== null;
 }
+
+/** Attributes of requests: a connection that carries none cannot have them. */
+const HTTP_KINDS: ReadonlySet<SlotSource['kind']> = new Set([
+  'method',
+  'authority',
+  'path',
+  'header',
+  'requestPrincipal',
+  'audiences',
+  'presenter',
+  'claim',
+]);
+/** Rules that were read before. INVARIANT: rules never change. */
+const KNOWN = new WeakMap<Rule, RuleParts>();

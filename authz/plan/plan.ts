@@ -79,6 +79,7 @@ class SlotTable {
   readonly slots: readonly PlannedSlot[];
   readonly #patterns = new Map<string, SlotPatterns>();
   readonly #numbers = new Map<string, number>();
+  readonly #gathered = new Set<Group>();
   readonly #checks = new Map<Group, Check>();
 
   constructor(lists: readonly (readonly Clause[])[], budget: CompileBudget) {
@@ -93,6 +94,8 @@ class SlotTable {
   }
 
   #gather(group: Group): void {
+    if (this.#gathered.has(group)) return;
+    this.#gathered.add(group);
     const use = useOf(group);
     const key = slotKey(use);
     const patterns = this.#patterns.get(key) ?? new SlotPatterns(use);

@@ -35,6 +35,21 @@ export interface ProgramClauses {
 export class Outcomes {
   readonly list: (CompiledOutcome | null)[] = [];
 
+  readonly #ofRules = new Map<Policy, Map<Rule, number>>();
+
+  /** The answer that a rule ends a decision with: the same for both programs, whose rules come in the same order. */
+  ofRule(policy: Policy, rule: Rule, title: string): number {
+    const ofPolicy = this.#ofRules.get(policy) ?? new Map<Rule, number>();
+    this.#ofRules.set(policy, ofPolicy);
+    const known = ofPolicy.get(rule);
+    if (known !== undefined) return known;
+    const isAllow = policy.action === 'ALLOW';
+    const code = isAllow ? 'allowed_by_rule' : 'denied_by_rule';
+    const answer = this.end({ code, effect: isAllow ? 'allow' : 'deny', policy: title, rule: rule.name });
+    ofPolicy.set(rule, answer);
+    return answer;
+  }
+
   /** The answer that ends a decision. */
   end(outcome: CompiledOutcome): number {
     return (this.list.push(outcome) << 2) | (outcome.effect === 'allow' ? EFFECT.allow : EFFECT.deny);
@@ -146,16 +161,10 @@ export class StageReader {
 
   /** Rules of a policy, each with an outcome of its own. */
   #rules(policy: Policy): readonly Clause[] {
-    const isAllow = policy.action === 'ALLOW';
-    return policy.rules.flatMap((rule) => {
-      const answer = this.#outcomes.end({
-        code: isAllow ? 'allowed_by_rule' : 'denied_by_rule',
-        effect: isAllow ? 'allow' : 'deny',
-        policy: policyTitle(policy, this.#set.namespace),
-        rule: rule.name,
-      });
-      return clausesOf(answer, this.#conjunctions(policy, rule));
-    });
+    const title = policyTitle(policy, this.#set.namespace);
+    return policy.rules.flatMap((rule) =>
+      clausesOf(this.#outcomes.ofRule(policy, rule, title), this.#conjunctions(policy, rule)),
+    );
   }
 
   /** What a provider answered is an attribute like others: a rule matches on a denial, and on no answer. */

@@ -5,7 +5,8 @@ import { FIRST_FREE } from './memory-map.ts';
 
 export class Memory {
   #bytes = new Uint8Array(65_536);
-  #view = new DataView(this.#bytes.buffer);
+  /** Words are aligned, and machines that run this are little-endian, as WebAssembly is. */
+  #words = new Int32Array(this.#bytes.buffer);
   #end = FIRST_FREE;
 
   reserve(bytes: number, alignment: 1 | 4): number {
@@ -19,20 +20,20 @@ export class Memory {
       );
     }
     if (this.#end > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#end));
+      const larger = new Uint8Array(4 * Math.ceil(Math.max(2 * this.#bytes.length, this.#end) / 4));
       larger.set(this.#bytes);
       this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
+      this.#words = new Int32Array(larger.buffer);
     }
     return at;
   }
 
   word(at: number): number {
-    return this.#view.getUint32(at, true);
+    return this.#words[at >> 2] ?? 0;
   }
 
   setWord(at: number, value: number): void {
-    this.#view.setInt32(at, value | 0, true);
+    this.#words[at >> 2] = value;
   }
 
   setByte(at: number, value: number): void {

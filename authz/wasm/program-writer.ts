@@ -21,13 +21,19 @@ interface ListTable {
   readonly stages: readonly number[];
 }
 
+/** A check as it stands in a clause, and a number that is its own. */
+interface WrittenCheck {
+  readonly number: number;
+  readonly words: readonly number[];
+}
+
 export class ProgramWriter {
   readonly #memory: Memory;
   readonly #cells: Cells;
   readonly #lists = new Map<string, number>();
   readonly #trees = new Map<TreeNode, number>();
   readonly #bitSets = new Map<string, number>();
-  readonly #checks = new Map<Check, readonly number[]>();
+  readonly #checks = new Map<Check, WrittenCheck>();
 
   constructor(memory: Memory, cells: Cells) {
     this.#memory = memory;
@@ -117,25 +123,39 @@ export class ProgramWriter {
 
   /** Clauses one after the other, ended by a 0; equal lists are written once. */
   #list(clauses: readonly PlannedClause[]): number {
-    const records = clauses.map(({ answer, checks }) => ({ answer, checks: checks.flatMap((check) => this.#check(check)) }));
-    const key = records.map(({ answer, checks }) => `${answer} ${checks.join(' ')}`).join('\n');
+    let key = '';
+    let words = 1;
+    for (const { answer, checks } of clauses) {
+      key += `${answer}`;
+      words += CLAUSE.checks / 4;
+      for (const check of checks) {
+        const { number, words: written } = this.#check(check);
+        key += ` ${number}`;
+        words += written.length;
+      }
+      key += '\n';
+    }
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
-    const words = records.reduce((sum, { checks }) => sum + CLAUSE.checks / 4 + checks.length, 1);
     const at = this.#memory.reserve(4 * words, 4);
     let next = at;
-    for (const { answer, checks } of records) {
+    for (const { answer, checks } of clauses) {
       const clause = next;
-      next += CLAUSE.checks + 4 * checks.length;
+      next += CLAUSE.checks;
+      for (const check of checks) {
+        for (const word of this.#check(check).words) {
+          this.#memory.setWord(next, word);
+          next += 4;
+        }
+      }
       this.#memory.setWord(clause + CLAUSE.answer, answer);
       this.#memory.setWord(clause + CLAUSE.end, next);
-      for (const [index, word] of checks.entries()) this.#memory.setWord(clause + CLAUSE.checks + 4 * index, word);
     }
     this.#lists.set(key, at);
     return at;
   }
 
-  #check(check: Check): readonly number[] {
+  #check(check: Check): WrittenCheck {
     const known = this.#checks.get(check);
     if (known !== undefined) return known;
     const alternatives: number[] = [];
@@ -150,8 +170,9 @@ export class ProgramWriter {
     }
     const count = (alternatives.length * 4) / ALTERNATIVE.bytes;
     const words = [(count << 1) | (check.isNegated ? 1 : 0), ...alternatives];
-    this.#checks.set(check, words);
-    return words;
+    const written = { number: this.#checks.size, words };
+    this.#checks.set(check, written);
+    return written;
   }
 
   #bitSet(ranges: readonly Range[], classCount: number): number {

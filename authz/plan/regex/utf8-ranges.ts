@@ -17,14 +17,34 @@ export function utf8Pattern(ranges: readonly CodeRange[]): BytePattern {
       if (from <= to) split(encode(from), encode(to), sequences);
     }
   }
-  const single = sequences.flatMap((sequence) => (sequence.length === 1 ? sequence : []));
-  const longer = sequences.filter(({ length }) => length > 1);
-  const choices: BytePattern[] = longer.map((sequence) => ({
-    kind: 'sequence',
-    of: sequence.map((range) => ({ kind: 'bytes', ranges: [range] })),
-  }));
-  const first: BytePattern = { kind: 'bytes', ranges: single };
-  return choices.length === 0 ? first : { kind: 'choice', of: single.length === 0 ? choices : [first, ...choices] };
+  return shared(sequences);
+}
+
+/**
+ * The sequences as a tree: what begins alike goes on from one place, and beginnings that go on alike are one. First ranges are the
+ * same or have no byte in common, because the code points have none.
+ */
+function shared(sequences: readonly (readonly ByteRange[])[]): BytePattern {
+  const tails = new Map<string, { readonly first: ByteRange; readonly rest: (readonly ByteRange[])[] }>();
+  for (const [first, ...rest] of sequences) {
+    if (first === undefined) continue;
+    const known = tails.get(`${first.low} ${first.high}`);
+    if (known === undefined) tails.set(`${first.low} ${first.high}`, { first, rest: [rest] });
+    else known.rest.push(rest);
+  }
+  const byTail = new Map<string, { readonly firsts: ByteRange[]; readonly rest: readonly (readonly ByteRange[])[] }>();
+  for (const { first, rest } of tails.values()) {
+    const key = rest.map((ranges) => ranges.map(({ high, low }) => `${low}-${high}`).join()).join(' ');
+    const known = byTail.get(key);
+    if (known === undefined) byTail.set(key, { firsts: [first], rest });
+    else known.firsts.push(first);
+  }
+  const choices = [...byTail.values()].map(({ firsts, rest }): BytePattern => {
+    const bytes: BytePattern = { kind: 'bytes', ranges: firsts };
+    return rest.every(({ length }) => length === 0) ? bytes : { kind: 'sequence', of: [bytes, shared(rest)] };
+  });
+  const [only] = choices;
+  return choices.length === 1 && only !== undefined ? only : { kind: 'choice', of: choices };
 }
 
 /** Sorted, overlapping and adjacent ranges joined. */

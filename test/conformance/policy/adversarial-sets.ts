@@ -38,7 +38,7 @@ class SetMaker {
       ...base,
       policies,
       levels: this.#chance(0.35) ? Array.from({ length: 1 + this.#below(2) }, (_, index) => this.#level(index)) : [],
-      network: this.#chance(0.25) ? Array.from({ length: 1 + this.#below(2) }, () => this.#networkStage()) : [],
+      network: this.#chance(0.35) ? Array.from({ length: 1 + this.#below(2) }, () => this.#networkStage()) : [],
       mtls:
         !this.#isPlain && this.#chance(0.2)
           ? {
@@ -78,7 +78,7 @@ class SetMaker {
     const roll = this.#random();
     const mode: Mode = this.#chance(0.8) ? 'enforce' : this.#chance(0.5) ? 'audit' : 'learn';
     if (roll < 0.1) return { action: 'AUDIT', mode, provider: null };
-    if (roll < 0.2) return { action: 'CUSTOM', mode, provider: this.#pick(['p', 'q']) };
+    if (roll < 0.2) return { action: 'CUSTOM', mode: this.#chance(0.5) ? mode : 'audit', provider: this.#pick(['p', 'q']) };
     return { action: usual, mode, provider: null };
   }
 
@@ -136,7 +136,7 @@ class SetMaker {
     if (depth > 0 && roll < 0.45) return { kind: 'not', of: this.#expression(depth - 1, attributes) };
     const attribute = this.#pick(this.#isPlain ? attributes.filter(({ kind }) => !SPECIAL.has(kind)) : attributes);
     if (roll < 0.55) return { kind: 'present', attribute };
-    const values = isListed(attribute) && this.#chance(0.4) ? 'all' : 'any';
+    const values = isListed(attribute) && this.#chance(0.5) ? 'all' : 'any';
     const comparisons = Array.from({ length: 1 + this.#below(3) }, () => this.#comparison(attribute));
     return { kind: 'match', attribute, values, comparisons };
   }
@@ -194,6 +194,7 @@ const ALL: readonly Attribute[] = [
   { kind: 'path' },
   { kind: 'header', name: 'x-a' },
   { kind: 'header', name: 'x-b' },
+  { kind: 'header', name: 'x-a' },
   { kind: 'issuer' },
   { kind: 'subject' },
   { kind: 'audiences' },

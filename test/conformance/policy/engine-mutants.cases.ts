@@ -14,13 +14,9 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   at('plan/trust-domains.ts', 'if (!isOurs) return [principal];', 'return [principal];'),
   at('plan/trust-domains.ts', 'const isOurs = written === LOCAL ||', 'const isOurs ='),
   at('plan/istio-clauses.ts', "(this.#action !== 'ALLOW') !== isNegated", "this.#action !== 'ALLOW'"),
-  at('plan/istio-clauses.ts', 'if (isDropped) return [];', ''),
-  at('plan/istio-clauses.ts', 'values.length > 0 && this.#isTcp', 'false'),
-  at(
-    'plan/istio-clauses.ts',
-    'conjunctions.push([...source, ...operation, ...when]',
-    'conjunctions.push([...source, ...operation]',
-  ),
+  at('plan/istio-clauses.ts', "this.#action === 'ALLOW' &&\n", 'false &&\n'),
+  at('plan/istio-clauses.ts', 'this.#isTcp && HTTP_KINDS.has(group.slot.kind)', 'false'),
+  at('plan/istio-clauses.ts', '[...sources, ...operation, ...conditions]', '[...sources, ...operation]'),
   at('plan/istio-clauses.ts', 'this.#principals(source.notPrincipals, true)', 'this.#principals(source.notPrincipals, false)'),
   at(
     'plan/istio-clauses.ts',
@@ -129,7 +125,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   at('wasm/shells/identity-functions.ts', "bump('last', 1),", "bump('last', 2),"),
   at('wasm/shells/struct-functions.ts', "call('readList', 'from', 'to', 'node')", "call('readList', 'from', 'to', 0)"),
   at('wasm/shells/input-tree.ts', 'storeByte(add(scratch, issuerLength), 0xff),', ''),
-  at('wasm/shells/text-functions.ts', "above('at', 'start')", "above('at', 0)"),
+  at('wasm/shells/text-functions.ts', "set('start', add('at', 1)),", ''),
   at('wasm/shells/proxy-functions.ts', "bump('lengths', 8),", "bump('lengths', 16),"),
   at('wasm/shells/opa.ts', "{ status: outcome.effect === 'allow' ? 0 : 403,", '{ status: 403,'),
 ];

@@ -16,6 +16,7 @@ import { readPolicies } from '#authz/policy/read.ts';
 import { adversarialPolicies } from './adversarial.ts';
 import { adversarialSet } from './adversarial-sets.ts';
 import { ENGINES } from './engines.ts';
+import { regexFailures } from './regexes.ts';
 import { GOOD_DOCUMENT, REFUSED } from './reader.cases.ts';
 import type { RefusedDocument } from './reader.cases.ts';
 import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from './realistic.ts';
@@ -31,6 +32,8 @@ export function runSuite(pairs: number, seed: number): readonly string[] {
     ...goodFailures(),
     ...selectionFailures(),
     ...aliasFailures(),
+    ...addressFailures(),
+    ...regexFailures(200, seededRandom(seed)),
     ...VERDICTS.flatMap(verdictFailures),
   ];
   if (failures.length > 0) return failures;
@@ -56,6 +59,27 @@ export function goodFailures(): readonly string[] {
   const [policy] = policies;
   const told = policy === undefined ? faults.map(({ message }) => message).join() : describePolicy(policy);
   return told === GOOD ? [] : [`the good document was read as ${told}`];
+}
+
+/** Addresses in unusual forms: the module for OPA reads the text itself. */
+export function addressFailures(): readonly string[] {
+  const spec =
+    '{ action: DENY, rules: [{ from: [{ source: { ipBlocks: ["0.0.0.0/1", "2001:db8::/33", "::1", "::ffff:a00:0/104"] } }] }] }';
+  const text = `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a }\nspec: ${spec}`;
+  const set = policiesOf(readPolicies(text, 'f.yaml').policies, WORKLOAD, OPTIONS);
+  const options = { revision: '', whenNoneSelects: 'deny' } as const;
+  const decides = COMPARED.flatMap(({ load, name }) => {
+    const decide = load(set, options);
+    return decide === null ? [] : [{ name, decide }];
+  });
+  return ADDRESSES.flatMap((sourceIp) => {
+    const input = { connection: { ...verdictInput({}).connection, sourceIp }, request: verdictInput({}).request };
+    const wanted = interpret(set, input, options).effect;
+    return decides.flatMap(({ decide, name }) => {
+      const made = decide(input);
+      return made === null || made.effect === wanted ? [] : [`${name} says ${made.effect} of ${sourceIp}`];
+    });
+  });
 }
 
 /** Which policies select a workload. */
@@ -242,3 +266,48 @@ const GOOD = inKeyOrder({
 });
 
 const COMPARED = ENGINES.filter(({ name }) => name !== 'interpreter');
+const ADDRESSES = [
+  ...[
+    '1.2.3.4',
+    '127.255.255.255',
+    '128.0.0.0',
+    '256.1.1.1',
+    '1.2.3',
+    '1.2.3.4.5',
+    '01.2.3.4',
+    '1.2.3.4 ',
+    '1..2.3',
+    '',
+    '1.2.3.1000',
+  ],
+  ...[
+    '::',
+    '::1',
+    '::1:',
+    ':::1',
+    '1::2::3',
+    '2001:db8::',
+    '2001:db8:0:0:0:0:0:1',
+    '2001:db8:7fff::1',
+    '2001:db8:8000::1',
+    '2001:DB8::A',
+  ],
+  ...[
+    '::ffff:10.1.2.3',
+    '::ffff:a01:203',
+    '::ffff:200.1.2.3',
+    '64:ff9b::1.2.3.4',
+    '1:2:3:4:5:6:1.2.3.4',
+    '1:2:3:4:5:6:7:1.2.3.4',
+  ],
+  ...[
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4:5:6:7::',
+    '::2:3:4:5:6:7:8',
+    '2001:db8::12345',
+    'g::',
+    'fe80::1%eth0',
+    '1:2:3:4:5:6:7:8::',
+    '0::0:1',
+  ],
+];

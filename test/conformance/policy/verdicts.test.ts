@@ -2,7 +2,15 @@
 import { describe, expect, test } from 'vitest';
 
 import { REFUSED } from './reader.cases.ts';
-import { aliasFailures, goodFailures, refusedFailures, runSuite, selectionFailures, verdictFailures } from './suite.ts';
+import {
+  addressFailures,
+  aliasFailures,
+  goodFailures,
+  refusedFailures,
+  runSuite,
+  selectionFailures,
+  verdictFailures,
+} from './suite.ts';
 import { VERDICTS } from './verdicts.cases.ts';
 
 describe('a policy means', () => {
@@ -23,6 +31,10 @@ describe('readPolicies()', () => {
 
 test('policies select workloads by namespace, root namespace and labels', () => {
   expect(selectionFailures()).toEqual([]);
+});
+
+test('addresses are read alike in whatever form they come', () => {
+  expect(addressFailures()).toEqual([]);
 });
 
 test('principals go by the aliases of the trust domain', () => {
