@@ -192,6 +192,24 @@ test('a WebSocket whose both directions ended is left alone', () => {
   expect(caller.exchange.detail).toBe('upstream_closed');
 });
 
+test('an app that breaks off behind the closing handshake ends nothing that was not over', () => {
+  const { caller, tunnel, respond, request } = open();
+  request('888000000000');
+  respond('8800');
+  tunnel.downstream.upstreamFailed('upstream_reset');
+  expect(caller.told).toEqual(['head', '8800', 'end']);
+  tunnel.requestEnd();
+  expect(caller.exchange.failure).toBeNull();
+});
+
+test('an app that breaks off before it is a failure', () => {
+  const { caller, tunnel, respond, request } = open();
+  request('888000000000');
+  respond('88');
+  tunnel.downstream.upstreamFailed('upstream_reset');
+  expect(caller.told).toEqual(['head', '88', 'failed upstream_reset']);
+});
+
 test('what an upstream still says to a caller that is done reaches nobody', () => {
   const { caller, tunnel, respond, revoke } = open();
   revoke();

@@ -51,6 +51,12 @@ export class WebsocketTunnel extends Deadline implements Upstream {
     return this.#upstream !== null && this.#upstream.isReused;
   }
 
+  /** Both ends have said their last (RFC 6455, section 7.1.3): however the connections end, nothing is missing. */
+  get isDone(): boolean {
+    const [requests, responses] = [this.#requests, this.#responses];
+    return requests.hasClosed && requests.isAtBoundary && responses.hasClosed && responses.isAtBoundary;
+  }
+
   requestHead(head: RequestHead, exchange: Exchange): void {
     this.#upstream?.requestHead(head, exchange);
   }
@@ -134,6 +140,10 @@ export class WebsocketTunnel extends Deadline implements Upstream {
 
   upstreamGone(failure: Failure): void {
     this.#upstream = null;
+    if (this.isDone && this.#code === 0) {
+      if (!this.#isResponseDone) this.upstreamEnded();
+      return;
+    }
     const { caller } = this;
     this.#letGo();
     caller.upstreamFailed(this.#code === 0 ? failure : (caller.exchange.failure ?? failure));

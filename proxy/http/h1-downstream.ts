@@ -386,7 +386,7 @@ export class H1Downstream extends H1Caller implements SocketOwner, Caller, Downs
     this.#upstream = null;
     upstream?.abort();
     if (this.#isExchangeOpen) {
-      this.exchange.failure ??= 'downstream_closed';
+      if (this.exchange.openTunnel?.isDone !== true) this.exchange.failure ??= 'downstream_closed';
       this.#finishExchange();
     }
     this.#reader.clear();

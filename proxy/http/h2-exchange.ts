@@ -174,8 +174,10 @@ export class H2Exchange extends Deadline implements Caller {
     const upstream = this.#upstream;
     this.#upstream = null;
     upstream?.abort();
-    this.#note(failure);
-    if (detail !== '') this.exchange.detail = detail;
+    if (this.exchange.openTunnel?.isDone !== true) {
+      this.#note(failure);
+      if (detail !== '') this.exchange.detail = detail;
+    }
     this.#finish();
   }
 
