@@ -51,7 +51,7 @@ export class Exchange {
   readFields: readonly (readonly [string, string])[] = NO_FIELDS;
 
   /** What the request asks to become, once that is acceptable; the upstream says whether it does (`isTunnelOpen`). */
-  tunnel: '' | 'websocket' = '';
+  tunnel: '' | 'websocket' | 'hbone' = '';
   /** `Sec-WebSocket-Key` of a caller that speaks HTTP/1.1. */
   tunnelKey = '';
   /** Set by the upstream before it hands on the head of an answer that opens the tunnel: from then on bodies are the tunnel's bytes. */

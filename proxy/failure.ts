@@ -45,6 +45,9 @@ export const FAILURES = {
   upgrade_version: { flag: 'DPE', source: 'downstream', http: 426, grpc: 12, retry: 'never', closes: true, what: 'A WebSocket handshake of another version than 13.' },
   bad_upgrade: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'A WebSocket handshake that is none: the detail names what is wrong with it.' },
 
+  not_a_tunnel: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: false, what: 'Something else than a plain CONNECT came to the port of HBONE.' },
+  bad_tunnel: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: false, what: 'A CONNECT names no address and port, or none of this workload.' },
+  tunnel_denied: { flag: 'RBAC', source: 'downstream', http: 401, grpc: 7, retry: 'never', closes: false, what: 'The policy denies connections to the port that a CONNECT names.' },
   http2_fault: { flag: 'DPE', source: 'downstream', http: 0, grpc: 13, retry: 'never', closes: true, what: 'The caller broke a rule or a limit of HTTP/2, which the detail names; its stream or its connection ended.' },
 
   grpc_message_too_large: { flag: 'DPE', source: 'downstream', http: 413, grpc: 8, retry: 'never', closes: false, what: 'A gRPC message is larger than `limits.grpcMessage`, by its own prefix; the detail says in which direction.' },
@@ -61,6 +64,7 @@ export const FAILURES = {
   upstream_reset: { flag: 'UC', source: 'upstream', http: 502, grpc: 14, retry: 'if-reused', closes: false, what: 'The upstream closed the connection before its response was complete.' },
   upstream_malformed: { flag: 'UPE', source: 'upstream', http: 502, grpc: 13, retry: 'never', closes: false, what: 'The response breaks HTTP/1.1, or the upstream switched protocols unasked.' },
   upstream_no_tunnel: { flag: 'UPE', source: 'upstream', http: 501, grpc: 12, retry: 'never', closes: false, what: 'The upstream speaks HTTP/2 without extended CONNECT (RFC 8441): no WebSocket can be opened to it.' },
+  upstream_tunnel_refused: { flag: 'UF', source: 'upstream', http: 502, grpc: 14, retry: 'never', closes: false, what: 'The peer answered a CONNECT of ours with something else than a success.' },
   upstream_timeout: { flag: 'UT', source: 'upstream', http: 504, grpc: 4, retry: 'never', closes: false, what: 'The response head did not come within `timeouts.response`.' },
   upstream_refused: { flag: 'URX', source: 'upstream', http: 503, grpc: 14, retry: 'always', closes: false, what: 'The upstream took no more streams: it refused this one, or said GOAWAY before it.' },
   upstream_refused_svid: { flag: 'UFI', source: 'upstream', http: 502, grpc: 14, retry: 'if-idempotent', closes: false, what: 'The upstream closed after the handshake without a byte of its own, which is how a peer refuses our certificate.' },

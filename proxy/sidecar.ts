@@ -11,6 +11,9 @@ import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
 import { adminAnswer } from './admin/answers.ts';
 import { TrustedForwarders } from './authn/trusted-forwarders.ts';
+import { hboneCarrier } from './hbone/hbone-carrier.ts';
+import { HboneDialer } from './hbone/hbone-dialer.ts';
+import { hboneListener } from './hbone/hbone-listener.ts';
 import { inboundCarrier } from './inbound.ts';
 import { InboundListener } from './listen/inbound-listener.ts';
 import { acceptQueuesEmpty, listenersClosed } from './listen/listener.ts';
@@ -177,9 +180,22 @@ export class Sidecar {
         new InboundListener({ config, runtime, carry: inboundCarrier(config, app), app, cache: this.#cache, trusted }),
       );
     }
+    const { hbone } = this.#config;
+    if (hbone !== null) {
+      const app = this.#upstreams.nowhere();
+      const carry = hboneCarrier(hbone.addresses, [...this.#inbound]);
+      this.#inbound.push(
+        new InboundListener({ config: hboneListener(hbone.listen), runtime, carry, app, cache: this.#cache, trusted }),
+      );
+    }
     for (const config of this.#config.outbound) {
       const peer = this.#upstreams.peer(config);
-      const route = outboundRoute(config, (endpoint) => this.#upstreams.dialer(config, endpoint, TCP_PROTOCOLS, true));
+      const { hboneDestination } = config;
+      const route = outboundRoute(config, (endpoint) =>
+        hboneDestination === null
+          ? this.#upstreams.dialer(config, endpoint, TCP_PROTOCOLS, true)
+          : new HboneDialer(runtime, this.#upstreams.hbone(config, endpoint), hboneDestination),
+      );
       this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer, route }));
     }
   }

@@ -38,7 +38,8 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     })),
     outbound: spec.outbound.map((listener) => ({
       listen: listenAt(listener.listen),
-      protocol: listener.protocol,
+      // A tunnel carries bytes, whatever they say.
+      protocol: listener.hboneDestination === undefined ? listener.protocol : 'tcp',
       // One of the two is there: checks.ts refuses the rest before anything is made of it.
       forwardTo: listener.forwardTo ?? listener.endpoints?.[0] ?? NOWHERE,
       endpoints: listener.endpoints ?? (listener.forwardTo === undefined ? [] : [listener.forwardTo]),

@@ -132,8 +132,8 @@ export class Dispatcher {
     return downstream;
   }
 
-  #remember({ socket, connection }: Accepted, downstream: DownstreamConnection): void {
-    if (connection.attributes.principal !== null) this.proved.set(socket, downstream);
+  #remember({ socket, connection, isTls }: Accepted, downstream: DownstreamConnection): void {
+    if (isTls && connection.attributes.principal !== null) this.proved.set(socket, downstream);
   }
 
   #closed({ socket }: Accepted): void {

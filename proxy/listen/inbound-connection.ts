@@ -69,6 +69,44 @@ export function describeInbound(
   });
 }
 
+/** A connection inside of a tunnel: its caller is the one who opened the tunnel, by whatever was proved for `outer`. */
+export function describeTunnelled(
+  socket: Socket,
+  outer: Connection,
+  { name, config }: { readonly name: string; readonly config: InboundConfig },
+  runtime: Runtime,
+): Connection {
+  const localAddress = socket.localAddress ?? '';
+  const localPort = socket.localPort ?? 0;
+  const fields = connectionLogFields({
+    peerAddress: outer.peerAddress,
+    peerPort: outer.peerPort,
+    localAddress,
+    localPort,
+    listener: name,
+    sni: null,
+    sourcePrincipal: outer.attributes.principal,
+    destinationPrincipal: ownId(runtime),
+    upstreamCluster: `inbound|${config.workloadPort}||`,
+  });
+  return Object.freeze({
+    ...outer,
+    id: runtime.nextConnectionId(),
+    listener: name,
+    localAddress,
+    localPort,
+    attributes: Object.freeze({
+      ...outer.attributes,
+      destinationIp: localAddress,
+      destinationPort: config.workloadPort,
+      sni: null,
+      protocol: 'http',
+    }),
+    logFields: `${fields},"connection_security_policy":"mutual_tls","tunnel":"hbone"`,
+    openedMs: runtime.clock.nowMs(),
+  });
+}
+
 /** The part of a log line for a connection of which perhaps nothing more becomes known. */
 export function inboundLogFields(
   socket: Socket,

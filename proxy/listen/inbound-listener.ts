@@ -22,8 +22,9 @@ import { createTlsServer, handshakeFailure, serverContext } from '../tls/server-
 import { PendingHandshakes } from '../tls/pending-handshakes.ts';
 import { verifyPeer } from '../tls/peer.ts';
 import type { UpstreamService } from '../upstream/service.ts';
+import type { Connection } from './connection.ts';
 import { isAmongLastDescriptors } from './descriptor-limit.ts';
-import { describeInbound, inboundLogFields, type ConnectionFacts } from './inbound-connection.ts';
+import { describeInbound, describeTunnelled, inboundLogFields, type ConnectionFacts } from './inbound-connection.ts';
 import { addressText, bind, KEEP_ALIVE, plainAddress, type Listener } from './listener.ts';
 
 export interface InboundListenerOptions {
@@ -35,7 +36,15 @@ export interface InboundListenerOptions {
   readonly trusted: TrustedForwarders;
 }
 
-export class InboundListener implements Listener {
+/** Where the tunnels to a declared port come in. */
+export interface TunnelEntry {
+  readonly name: string;
+  readonly config: InboundConfig;
+  /** Serves what is inside of a tunnel as a connection to this port, of the one who opened `outer`. */
+  acceptTunnel(socket: Socket, outer: Connection): Failure | null;
+}
+
+export class InboundListener implements Listener, TunnelEntry {
   readonly name: string;
   readonly config: InboundConfig;
   readonly trusted: TrustedForwarders;
@@ -101,6 +110,21 @@ export class InboundListener implements Listener {
   /** Connections whose caller is proved, to ask again when a bundle changes. */
   get proved(): ProvedConnections {
     return this.#dispatcher.proved;
+  }
+
+  acceptTunnel(socket: Socket, outer: Connection): Failure | null {
+    if (this.#dispatcher.open >= this.#runtime.limits.connections) return 'connection_limit';
+    if (!this.#runtime.admits(outer.callerKey)) return 'connection_limit';
+    this.#dispatcher.serve({
+      socket,
+      connection: describeTunnelled(socket, outer, this, this.#runtime),
+      isTls: false,
+      alpn: null,
+      isAnonymous: false,
+      first: null,
+      isSilent: false,
+    });
+    return null;
   }
 
   /** A new own identity, or new bundles: new handshakes use them. */

@@ -174,7 +174,7 @@ export class Report {
 
 /** A policy said no, at the beginning or later. */
 function isDenial(failure: Failure): boolean {
-  return failure === 'denied_by_policy' || failure === 'revoked';
+  return failure === 'denied_by_policy' || failure === 'revoked' || failure === 'tunnel_denied';
 }
 
 /** Adds the counts of decisions that a scrape can't tell apart. */

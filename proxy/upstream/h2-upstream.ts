@@ -54,7 +54,7 @@ export class H2Upstream implements Upstream {
   }
 
   requestHead(head: RequestHead, exchange: Exchange): void {
-    if (exchange.tunnel === '') return this.#send(head, exchange, '');
+    if (exchange.tunnel !== 'websocket') return this.#send(head, exchange, '');
     this.#due(this.#connection.host.responseMs);
     if (this.#connection.session.hasPeerSettings) return this.#connect(head, exchange);
     // RFC 8441, section 3: nothing of the kind is asked for before the upstream has said that it takes it.

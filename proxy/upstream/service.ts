@@ -124,7 +124,7 @@ export class UpstreamService implements H2Host {
     exchange.upstreamHost = endpoint.name;
     exchange.retries = this.budget;
     // A tunnel would hold a stream that all callers share for as long as it lives: it gets a connection of its own.
-    const isAlone = endpoint.speaksHttp1(this.wheel.nowMs) || (exchange.tunnel !== '' && this.shared !== null);
+    const isAlone = endpoint.speaksHttp1(this.wheel.nowMs) || (exchange.tunnel === 'websocket' && this.shared !== null);
     if (isAlone) return this.connection(endpoint, downstream, pool);
     return this.shared === null ? this.#stream(endpoint, downstream, pool) : this.shared.acquire(endpoint, downstream, pool);
   }
@@ -280,14 +280,11 @@ export class UpstreamService implements H2Host {
 }
 
 /**
- * Limits of a session of ours as a client. Resets answer streams that we opened ourselves, so that they flood nobody; and content that
- * some callers leave lie may not take the window of the others.
+ * Limits of a session of ours as a client. Resets answer streams that we opened ourselves, so that they flood nobody. Content that
+ * callers leave lie is bounded by each stream's window alone: a window that they share would let some stop all the others.
  */
 function clientLimits(limits: H2Limits): H2Limits {
-  const sessionWindowBytes = Math.max(limits.sessionWindowBytes, Math.min(MAX_STALLED * limits.streamWindowBytes, MAX_WINDOW));
-  return { ...limits, peerResets: Number.MAX_SAFE_INTEGER, sessionWindowBytes };
+  return { ...limits, peerResets: Number.MAX_SAFE_INTEGER, sessionWindowBytes: SESSION_WINDOW_BYTES };
 }
 
-/** Streams whose callers take nothing and that stop no other. */
-const MAX_STALLED = 64;
-const MAX_WINDOW = 0x7fff_ffff;
+const SESSION_WINDOW_BYTES = 1 << 30;

@@ -57,6 +57,18 @@ export class Upstreams {
     });
   }
 
+  /** The HBONE port of a peer, spoken to by HTTP/2 alone. */
+  hbone(config: OutboundConfig, address: HostPort): UpstreamService {
+    const endpoint = new Endpoint(addressOf(address), this.dialer(config, address, ['h2']), null);
+    const { circuit, retries, outlier, connectionsPerEndpoint: sharedConnections } = config;
+    return this.#service('outbound', [endpoint], { circuit, retries, outlier, sharedConnections });
+  }
+
+  /** Nowhere: for a listener of which nothing is forwarded but what is inside of its tunnels. */
+  nowhere(): UpstreamService {
+    return this.#service('inbound', [], { circuit: NO_CIRCUIT, retries: ONE_RETRY, outlier: NEVER_OUT, sharedConnections: 0 });
+  }
+
   /** Opens mutual TLS connections to a peer, of which those that no longer verify are ended. */
   dialer(config: OutboundConfig, endpoint: HostPort, protocols: readonly string[], isRaw = false): TlsDialer {
     const dialer = new TlsDialer({
@@ -111,5 +123,6 @@ function addressOf({ host, port }: HostPort): string {
 
 /** What the local workload has: a connection that it closed just then is worth one more try. */
 const ONE_RETRY: RetryConfig = { attempts: 1, budgetPercent: 100, tryMs: 0 };
+const NO_CIRCUIT: CircuitConfig = { connections: 0, pendingRequests: 0, requests: 0 };
 /** There is no other. */
 const NEVER_OUT: OutlierConfig = { consecutiveFailures: 0, ejectionMs: 0, maxEjectedPercent: 0 };

@@ -26,6 +26,8 @@ export interface SidecarOptions {
   /** Policy files by name; null allows everything, which is also the default. An empty record is an empty folder. */
   readonly policies?: Readonly<Record<string, string>> | null;
   readonly policySettings?: Settings;
+  /** More of `spec`. */
+  readonly spec?: Settings;
   readonly limits?: Settings;
   readonly timeouts?: Settings;
   readonly trustedForwarders?: readonly string[];
@@ -176,6 +178,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           bundles: Object.fromEntries(bundles.map(({ trustDomain }) => [trustDomain, `${trustDomain}.pem`])),
         },
       },
+      ...options.spec,
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       inbound: inbound.listeners,
       outbound: outbound.listeners,
