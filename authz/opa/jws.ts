@@ -4,7 +4,7 @@
  * is ever taken for a shared secret.
  */
 import { constants, createHmac, createPublicKey, createSecretKey, timingSafeEqual, verify } from 'node:crypto';
-import type { JsonWebKey, KeyObject } from 'node:crypto';
+import type { KeyObject, webcrypto } from 'node:crypto';
 
 import { RegoObject, isArray } from './value.ts';
 import type { RegoValue } from './value.ts';
@@ -118,7 +118,7 @@ function readJwk(document: RegoObject): KeyObject | null {
       return typeof secret === 'string' ? createSecretKey(Buffer.from(secret, 'base64url')) : null;
     }
     // A JWK is what its members say; node refuses what is none.
-    const jwk = JSON.parse(toJson(document)) as JsonWebKey;
+    const jwk = JSON.parse(toJson(document)) as webcrypto.JsonWebKey;
     return createPublicKey({ key: jwk, format: 'jwk' });
   } catch {
     return null;

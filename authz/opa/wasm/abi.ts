@@ -7,6 +7,8 @@ import { callBuiltin } from '../builtins/table.ts';
 import type { Builtin } from '../builtins/builtin.ts';
 import { Meter, OpaAbort } from '../meter.ts';
 import { parseValueText, valueText } from '../value-text.ts';
+import { instantiate, isGlobal } from './engine.ts';
+import type { WasmGlobal, WasmMemory, WasmModule } from './engine.ts';
 import { FUEL_EXPORT } from './fuel.ts';
 import { moduleFault } from './reader.ts';
 
@@ -27,8 +29,8 @@ type Call = (...args: number[]) => number;
 
 /** One instance. After anything was thrown out of it, it is to be let go: what it was about is half done. */
 export class OpaInstance {
-  readonly #memory: WebAssembly.Memory;
-  readonly #fuel: WebAssembly.Global;
+  readonly #memory: WasmMemory;
+  readonly #fuel: WasmGlobal;
   readonly #call: ReadonlyMap<string, Call>;
   readonly #builtins: Map<number, Builtin>;
   #nowNs = 0n;
@@ -37,21 +39,18 @@ export class OpaInstance {
   #dataAddress = 0;
   #heapStart = 0;
 
-  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
+  constructor(module: WasmModule, memory: WasmMemory) {
     this.#memory = memory;
     this.#builtins = new Map();
     const host = (id: number, _context: number, ...args: number[]): number => this.#host(id, args);
-    const instance = new WebAssembly.Instance(module, {
-      env: {
-        memory,
-        opa_abort: (address: number) => this.#abort(address),
-        opa_println: () => undefined,
-        ...Object.fromEntries([0, 1, 2, 3, 4].map((count) => [`opa_builtin${count}`, host])),
-      },
+    const exports = instantiate(module, {
+      memory,
+      opa_abort: (address: number) => this.#abort(address),
+      opa_println: () => undefined,
+      ...Object.fromEntries([0, 1, 2, 3, 4].map((count) => [`opa_builtin${count}`, host])),
     });
-    const { exports } = instance;
     const fuel = exports[FUEL_EXPORT];
-    if (!(fuel instanceof WebAssembly.Global)) throw moduleFault('found no meter');
+    if (!isGlobal(fuel)) throw moduleFault('found no meter');
     this.#fuel = fuel;
     const calls = new Map<string, Call>();
     for (const name of FUNCTIONS) {
@@ -62,7 +61,7 @@ export class OpaInstance {
     }
     this.#call = calls;
     const version = [exports['opa_wasm_abi_version'], exports['opa_wasm_abi_minor_version']].map((global) =>
-      global instanceof WebAssembly.Global ? Number(global.value) : -1,
+      isGlobal(global) ? Number(global.value) : -1,
     );
     if (version[0] !== 1 || !(version[1] === 2 || version[1] === 3)) {
       throw moduleFault(`found ABI ${version.join('.')}, wanted 1.2 or 1.3`);

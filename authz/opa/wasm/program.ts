@@ -13,6 +13,8 @@ import type { OpaProgram } from '../program.ts';
 import { RegoObject } from '../value.ts';
 import type { RegoValue } from '../value.ts';
 import { HOST_IMPORTS, OpaInstance, PAGE_BYTES } from './abi.ts';
+import { compileModule, isTrap, makeMemory } from './engine.ts';
+import type { WasmModule } from './engine.ts';
 import { meterModule } from './fuel.ts';
 import type { MeteredModule } from './fuel.ts';
 import { moduleFault } from './reader.ts';
@@ -22,9 +24,9 @@ export function loadWasmProgram(bytes: Uint8Array, data: RegoValue, limits: OpaL
   const metered = meterModule(bytes, HOST_IMPORTS);
   const pages = Math.floor(limits.memoryBytes / PAGE_BYTES);
   if (metered.minPages > pages) throw moduleFault(`found that it wants ${metered.minPages} pages of memory, wanted at most ${pages}`);
-  let module: WebAssembly.Module;
+  let module: WasmModule;
   try {
-    module = new WebAssembly.Module(metered.bytes);
+    module = compileModule(metered.bytes);
   } catch (error) {
     throw moduleFault(error instanceof Error ? error.message : String(error));
   }
@@ -34,7 +36,7 @@ export function loadWasmProgram(bytes: Uint8Array, data: RegoValue, limits: OpaL
 class WasmProgram implements OpaProgram {
   readonly kind = 'wasm';
   readonly entrypoints: readonly string[];
-  readonly #module: WebAssembly.Module;
+  readonly #module: WasmModule;
   readonly #minPages: number;
   readonly #maxPages: number;
   readonly #data: Uint8Array;
@@ -43,7 +45,7 @@ class WasmProgram implements OpaProgram {
   readonly #ids: ReadonlyMap<string, number>;
   #instance: OpaInstance | null;
 
-  constructor(module: WebAssembly.Module, metered: MeteredModule, maxPages: number, data: Uint8Array, limits: OpaLimits) {
+  constructor(module: WasmModule, metered: MeteredModule, maxPages: number, data: Uint8Array, limits: OpaLimits) {
     this.#module = module;
     this.#minPages = metered.minPages;
     this.#maxPages = maxPages;
@@ -80,13 +82,12 @@ class WasmProgram implements OpaProgram {
 
   /** The counter tells a trap for want of fuel from any other. */
   #denialOf(error: unknown, instance: OpaInstance | null): OpaDenied {
-    const isOutOfFuel = error instanceof WebAssembly.RuntimeError && instance !== null && instance.fuelLeft < 0;
+    const isOutOfFuel = isTrap(error) && instance !== null && instance.fuelLeft < 0;
     return isOutOfFuel ? denied('opa_fuel') : denialOf(error);
   }
 
   #instantiate(): OpaInstance {
-    const memory = new WebAssembly.Memory({ initial: this.#minPages, maximum: this.#maxPages });
-    return new OpaInstance(this.#module, memory);
+    return new OpaInstance(this.#module, makeMemory(this.#minPages, this.#maxPages));
   }
 
   #prepare(instance: OpaInstance): OpaInstance {
