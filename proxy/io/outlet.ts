@@ -97,15 +97,11 @@ export class Outlet {
       if (!socket.write(bytes)) this.isBlocked = true;
       return;
     }
-    if (this.#isTls) {
-      // A TLS write is encrypted, or copied, before `write` returns, unless it has to queue (TLSWrap::DoWrite).
-      const isQueued = socket.writableLength !== 0 || socket.connecting;
-      if (!socket.write(isQueued ? Buffer.from(bytes) : bytes)) this.isBlocked = true;
-      return;
-    }
-    if (!socket.write(bytes)) this.isBlocked = true;
-    // A plain write that the kernel did not take at once still points here: leave the buffer to it.
-    if (socket.writableLength !== 0 || socket.connecting) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+    const isQueued = socket.writableLength !== 0 || socket.connecting;
+    if (!socket.write(isQueued ? Buffer.from(bytes) : bytes)) this.isBlocked = true;
+    // A TLS write is encrypted, or copied, before `write` returns, unless it has to queue (TLSWrap::DoWrite). A plain one that the
+    // kernel did not take at once still points here: leave the buffer to it.
+    if (!this.#isTls && !isQueued && socket.writableLength !== 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   }
 }
 

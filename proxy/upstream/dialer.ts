@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { HostPort } from '#proto/config/proxy.ts';
 import type { Failure } from '../failure.ts';
 import { connectShared, type Reader } from '../io/tap.ts';
+import { KEEP_ALIVE } from '../listen/listener.ts';
 
 /** Whoever asked for a connection learns here whether it may be used. */
 export interface Opening extends Reader {
@@ -31,7 +32,7 @@ export function plainDialer(endpoint: HostPort): Dialer {
     isTls: false,
     generation: 0,
     open(opening) {
-      const socket = connectShared({ host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true }, opening);
+      const socket = connectShared({ ...endpoint, noDelay: true, allowHalfOpen: true, ...KEEP_ALIVE }, opening);
       socket.once('connect', () => opening.opened(null));
       return socket;
     },
