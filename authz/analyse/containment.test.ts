@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { StrictRule } from '../policy/model.ts';
 import { readPolicies } from '../policy/read.ts';
 import { isPlainlyWithin } from './containment.ts';
+import { looseStrictRule } from './istio-as-strict.ts';
 
 const rule = (text: string): StrictRule => {
   const document = `apiVersion: security.postern.mesh/v1alpha1\nkind: AccessPolicy\nmetadata: { name: a, namespace: shop }\nspec: { rules: [${text}] }`;
@@ -58,6 +59,9 @@ test.each([
     '{ from: [{ namespaces: [shop] }] }',
     true,
   ],
+  ['a smaller block', '{ from: [{ ipBlocks: [10.1.0.0/16, 10.2.3.4] }] }', '{ from: [{ ipBlocks: [10.0.0.0/8] }] }', true],
+  ['a larger block', '{ from: [{ ipBlocks: [10.0.0.0/8] }] }', '{ from: [{ ipBlocks: [10.1.0.0/16] }] }', false],
+  ['a block of the other version', '{ from: [{ ipBlocks: ["::/0"] }] }', '{ from: [{ ipBlocks: [0.0.0.0/0] }] }', false],
   ['no condition', '{ to: [{ methods: [GET] }] }', '{ when: [{ key: source.ip, values: [10.0.0.1] }] }', false],
   ['presence by a value', '{ from: [{ tags: [env=prod] }] }', '{ from: [{ tags: [env] }] }', true],
   ['presence by another tag', '{ from: [{ tags: [tier=a] }] }', '{ from: [{ tags: [env] }] }', false],
@@ -70,4 +74,28 @@ test.each([
   ],
 ])('isPlainlyWithin() of %s', (_what, inner, outer, wanted) => {
   expect(isPlainlyWithin(rule(inner), rule(outer))).toBe(wanted);
+});
+
+test.each([
+  [
+    'methods and paths',
+    '{ to: [{ operation: { methods: [GET], paths: ["/a/*"] } }] }',
+    '{ to: [{ methods: [GET, PUT], paths: ["/*"] }] }',
+    true,
+  ],
+  ['another method', '{ to: [{ operation: { methods: [POST] } }] }', '{ to: [{ methods: [GET] }] }', false],
+  ['accounts', '{ from: [{ source: { serviceAccounts: [web] } }] }', '{ from: [{ namespaces: [shop] }] }', true],
+  [
+    'principals, which have no likeness',
+    '{ from: [{ source: { principals: [td/ns/shop/sa/web] } }] }',
+    '{ from: [{ namespaces: [shop] }] }',
+    false,
+  ],
+  ['exceptions alone', '{ to: [{ operation: { notMethods: [GET] } }] }', '{ to: [{ notMethods: [GET] }] }', false],
+  ['a condition', '{ when: [{ key: source.ip, values: [10.1.1.1] }] }', '{ from: [{ ipBlocks: [10.0.0.0/8] }] }', true],
+])('looseStrictRule() of %s', (_what, inner, outer, wanted) => {
+  const document = `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a }\nspec: { rules: [${inner}] }`;
+  const [istio] = readPolicies(document, 'f').policies[0]?.rules ?? [];
+  if (istio === undefined) throw new Error('no rule');
+  expect(isPlainlyWithin(looseStrictRule(istio, 'shop'), rule(outer))).toBe(wanted);
 });

@@ -2,6 +2,8 @@
  * Whether one rule of strict logic plainly lies within another: each alternative of the one within an alternative of the other, by the
  * looks of their comparisons. A yes is sure, a no says nothing; it saves the search for a request that shows the contrary.
  */
+import { cidrContains, parseCidr } from '#base/cidr.ts';
+
 import type { Attribute, Comparison, Expression, Match } from '../policy/expression.ts';
 import type { StrictRule } from '../policy/model.ts';
 import { attributeKey } from './boundary-values.ts';
@@ -67,12 +69,18 @@ function isCovered(one: Comparison, other: Comparison): boolean {
   if (other.form === 'any' || isEqual(one, other)) return true;
   if (one.form === 'range' && other.form === 'range') return one.low >= other.low && one.high <= other.high;
   if (!('text' in one) || !('text' in other)) return false;
+  if (one.form === 'cidr' && other.form === 'cidr') return isBlockWithin(one.text, other.text);
   const isText = one.form === 'exact' || one.form === 'prefix' || one.form === 'suffix';
   if (other.form === 'prefix') {
     const isTemplate = one.form === 'template' && one.text.slice(0, one.text.indexOf('{')).startsWith(other.text);
     return (isText && one.form !== 'suffix' && one.text.startsWith(other.text)) || isTemplate;
   }
   return other.form === 'suffix' && isText && one.form !== 'prefix' && one.text.endsWith(other.text);
+}
+
+function isBlockWithin(inner: string, outer: string): boolean {
+  const [one, other] = [parseCidr(inner), parseCidr(outer)];
+  return one !== null && other !== null && one.prefixLength >= other.prefixLength && cidrContains(other, one.address);
 }
 
 function isSame(left: Attribute, right: Attribute): boolean {

@@ -10,6 +10,7 @@ import type { Policy, Position, Rule } from '../policy/model.ts';
 import { policyTitle } from '../policy/model.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { isPlainlyWithin } from './containment.ts';
+import { looseStrictRule } from './istio-as-strict.ts';
 import { WitnessSearch, describeWitness, partsMissing } from './witness.ts';
 import type { RuleOfPolicy } from './witness.ts';
 
@@ -33,7 +34,7 @@ export function findWidenings(set: WorkloadPolicies, budget = 20_000): readonly 
     const enforced = ceilings.filter(({ mode }) => mode === 'enforce');
     return enforced.flatMap((ceiling) =>
       allowingBelow(set, depth)
-        .filter(({ rule }) => !isPlainlyInside(rule, ceiling))
+        .filter(({ policy, rule }) => !isPlainlyInside(policy, rule, ceiling, set.namespace))
         .map((below) => ({ ceiling, depth, below })),
     );
   });
@@ -57,10 +58,9 @@ function allowingBelow(set: WorkloadPolicies, depth: number): readonly RuleOfPol
     .flatMap((policy) => policy.rules.map((rule) => ({ policy, rule })));
 }
 
-function isPlainlyInside({ strict }: Rule, ceiling: Policy): boolean {
-  return (
-    strict !== undefined && ceiling.rules.some((outer) => outer.strict !== undefined && isPlainlyWithin(strict, outer.strict))
-  );
+function isPlainlyInside(policy: Policy, rule: Rule, ceiling: Policy, namespace: string): boolean {
+  const inner = rule.strict ?? looseStrictRule(rule, policy.namespace ?? namespace);
+  return ceiling.rules.some(({ strict }) => strict !== undefined && isPlainlyWithin(inner, strict));
 }
 
 interface PlacedCeiling {

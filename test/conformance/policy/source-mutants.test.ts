@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { startProcess } from '#test/support/processes.ts';
 
+import { caseFailures } from './case-failures.ts';
 import { SOURCE_MUTANTS } from './source-mutants.cases.ts';
 
 const isWhole = process.env['POSTERN_MUTANTS'] === 'all';
@@ -31,6 +32,7 @@ describe(`${chosen.length} of ${SOURCE_MUTANTS.length} planted faults`, () => {
   afterAll(() => rmSync(copy, { recursive: true }));
 
   test('without a fault the suite is content', { timeout: 120_000 }, async () => {
+    expect(caseFailures()).toEqual([]);
     expect(await runSuite(copy)).toMatchObject({ code: 0 });
   });
 
