@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { TimerWheel } from '#base/timer-wheel.ts';
 import { ResponseHead } from '#wire/h1/head.ts';
+import { CLOSE_CODE, closeFrame } from '#wire/websocket/close-frame.ts';
 import { fakeConnection } from '#test/support/fake-connection.ts';
 import { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
@@ -83,9 +84,10 @@ function open(idleMs = 0) {
 /** A masked frame of two bytes, and one that is not. */
 const MASKED = '8282000000000102';
 const PLAIN = '82020102';
-/** 1008 "policy" as a server says it. */
-const CLOSE = '880803f0706f6c696379';
-const CLOSE_AWAY = '880803e9706f6c696379';
+/** 1008 and 1001 with their causes as a server says them. */
+const CLOSE = closeFrame(CLOSE_CODE.policyViolation, 'revoked', null).toString('hex');
+const CLOSE_DRAINING = closeFrame(CLOSE_CODE.goingAway, 'draining', null).toString('hex');
+const CLOSE_IDLE = closeFrame(CLOSE_CODE.goingAway, 'tunnel_idle', null).toString('hex');
 
 describe('a WebSocket that ends by our will', () => {
   test('between frames both ends are told at once, and the app may answer', () => {
@@ -94,7 +96,7 @@ describe('a WebSocket that ends by our will', () => {
     respond(PLAIN);
     revoke();
     expect(caller.told).toEqual(['head', `${PLAIN}${CLOSE}`, 'end']);
-    expect(upstream.told[0]).toMatch(new RegExp(`^${MASKED}8888`));
+    expect(upstream.told[0]).toMatch(new RegExp(`^${MASKED}8889`));
     expect(upstream.told.slice(1)).toEqual(['end']);
     respond(PLAIN);
     tunnel.downstream.respondEnd(null);
@@ -167,7 +169,7 @@ describe('a WebSocket that ends by our will', () => {
   test('by a drain ends with 1001', () => {
     const { caller, revoke } = open();
     revoke('draining');
-    expect(caller.told).toEqual(['head', CLOSE_AWAY, 'end']);
+    expect(caller.told).toEqual(['head', CLOSE_DRAINING, 'end']);
   });
 
   test('by silence ends with 1001 and says so', () => {
@@ -177,7 +179,7 @@ describe('a WebSocket that ends by our will', () => {
     pass(400);
     expect(caller.told).toEqual(['head']);
     pass(200);
-    expect(caller.told).toEqual(['head', `${PLAIN}${CLOSE_AWAY}`, 'end']);
+    expect(caller.told).toEqual(['head', `${PLAIN}${CLOSE_IDLE}`, 'end']);
     expect(caller.exchange.failure).toBe('tunnel_idle');
   });
 });

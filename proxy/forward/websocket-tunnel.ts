@@ -158,7 +158,7 @@ export class WebsocketTunnel extends Deadline implements Upstream {
     // Within a frame nothing can be said; the reset that follows leaves no doubt that something is missing.
     if (upstream === null || !this.#requests.isAtBoundary) return;
     if (!this.#requests.hasClosed) {
-      const frame = closeFrame(code, REASON, randomBytes(4));
+      const frame = closeFrame(code, this.caller.exchange.failure ?? '', randomBytes(4));
       upstream.requestBody(frame, 0, frame.length);
     }
     upstream.requestEnd(null);
@@ -168,7 +168,7 @@ export class WebsocketTunnel extends Deadline implements Upstream {
     const { caller } = this;
     this.caller = new NoCaller(caller.exchange);
     if (!this.#responses.hasClosed) {
-      const frame = closeFrame(code, REASON, null);
+      const frame = closeFrame(code, caller.exchange.failure ?? '', null);
       caller.respondBody(frame, 0, frame.length);
     }
     caller.respondEnd(null);
@@ -253,4 +253,3 @@ class NoCaller implements Downstream {
 
 /** Time that a frame under way has to end, and an upstream to answer our Close; with a tick of the wheel it is within a second. */
 const END_MS = 700;
-const REASON = 'policy';

@@ -70,6 +70,7 @@ export class H1RequestReader {
     if (next < 0) return next;
     this.body.begin(HEAD_RECORD.framing, HEAD_RECORD.contentLength);
     this.isRepeatable = this.body.isDone;
+    // INVARIANT: what a caller sends is never read into memory that is read into again (io/tap.ts).
     this.#headBytes = bytes;
     this.#headStart = HEAD_RECORD.start;
     this.#headEnd = next;

@@ -9,6 +9,7 @@ import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import type { VerifyCache } from '#certs/verify-cache.ts';
 import type { HostPort } from '#proto/config/proxy.ts';
 import { startReading } from '../io/tap.ts';
+import { KEEP_ALIVE } from '../listen/listener.ts';
 import type { Dialer, Opening } from '../upstream/dialer.ts';
 import { TLS_PARAMETERS } from './parameters.ts';
 import { presentedChain, verifyPeer } from './peer.ts';
@@ -58,6 +59,7 @@ export class TlsDialer implements Dialer {
       checkServerIdentity: () => undefined,
     });
     socket.setNoDelay(true);
+    socket.setKeepAlive(KEEP_ALIVE.keepAlive, KEEP_ALIVE.keepAliveInitialDelay);
     socket.once('secureConnect', () => {
       if (identity === null) return opening.refused('not_ready', '');
       const refusal = this.#verify(socket, opening, identity, cache, clock.nowMs());

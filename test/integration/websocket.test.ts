@@ -99,13 +99,13 @@ describe('a WebSocket through a sidecar', () => {
   });
 
   test('ends by a silence of tunnelIdle, with 1001', async () => {
-    const { sidecar } = await withEcho({ timeouts: { tunnelIdle: '1s' } });
+    const { sidecar } = await withEcho({ timeouts: { tunnelIdle: '3s' } });
     await using client = await websocket(sidecar.inboundPort, '/idle', web);
     for (let i = 0; i < 4; i++) {
       expect(await client.echo('alive')).toBe('alive');
-      await sleep(400);
+      await sleep(1_000);
     }
-    expect(await client.over(3_000)).toMatchObject({ code: 1001 });
+    expect(await client.over(8_000)).toEqual({ code: 1001, reason: 'tunnel_idle' });
     expect(await sidecar.logged((each) => each['path'] === '/idle')).toMatchObject({ reason: 'tunnel_idle', response_code: 101 });
   });
 
