@@ -25,8 +25,9 @@ import type { Judge } from '../revoke/judge.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import { CanonicalTarget } from './canonicalise.ts';
-import { H2Exchange, type StreamOwner } from './h2-exchange.ts';
+import { H2Exchange } from './h2-exchange.ts';
 import { refusalFailure, resetDetail, streamFailure } from './h2-failure.ts';
+import type { StreamOwner } from './stream-owner.ts';
 
 export class H2Downstream extends Deadline implements TurnWriter, StreamOwner, ServerEvents<H2Exchange>, DownstreamConnection {
   readonly session: H2Session<H2Exchange>;
@@ -36,6 +37,8 @@ export class H2Downstream extends Deadline implements TurnWriter, StreamOwner, S
   readonly carry: Carry;
   readonly target = new CanonicalTarget();
   classified: ClassifiedConnection | null = null;
+  readMs = 0;
+  readAt = 0;
   requests = 0;
   isDirty = false;
   onClosed: (() => void) | null = null;
@@ -176,7 +179,10 @@ export class H2Downstream extends Deadline implements TurnWriter, StreamOwner, S
   #read(bytes: Buffer, end: number): boolean {
     // What still comes after our end is read and dropped.
     if (this.#state !== OPEN) return true;
-    this.#heardAtMs = this.runtime.wheel.nowMs;
+    const { clock, wheel } = this.runtime;
+    this.#heardAtMs = wheel.nowMs;
+    this.readMs = clock.nowMs();
+    this.readAt = clock.monotonicMs();
     const fault = this.session.receive(bytes, 0, end);
     if (this.#fresh.length > 0) this.#dispatch();
     flushOutlets();

@@ -8,9 +8,8 @@ import { Deadline } from '#base/timer-wheel.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, type RequestHead, type ResponseHead } from '#wire/h1/head.ts';
 import { ERROR_CODE } from '#wire/h2/error-codes.ts';
-import type { H2Session } from '#wire/h2/session.ts';
 import type { H2Stream } from '#wire/h2/stream.ts';
-import type { Carry, Caller } from '../carry.ts';
+import type { Caller } from '../carry.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import { mayRepeat } from '../forward/repeat.ts';
@@ -18,32 +17,13 @@ import type { Upstream } from '../forward/streams.ts';
 import { flushOutlets } from '../io/outlet.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Judge } from '../revoke/judge.ts';
-import type { Runtime } from '../runtime.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import type { CanonicalTarget } from './canonicalise.ts';
 import { fieldPolicy, filterTrailers, type FieldPolicy } from './fields.ts';
 import { failureTrailers, GrpcCall } from './grpc-call.ts';
 import { isTaken, sendReply } from './h2-reply.ts';
 import { freeHead, KeptHead } from './kept-head.ts';
-
-/** The connection of a stream, as the stream sees it. */
-export interface StreamOwner {
-  readonly session: H2Session<H2Exchange>;
-  readonly connection: Connection;
-  readonly pool: CallerPool;
-  readonly runtime: Runtime;
-  readonly carry: Carry;
-  readonly target: CanonicalTarget;
-  classified: ClassifiedConnection | null;
-  /** Something was sent. */
-  wrote(): void;
-  /** The exchange is over and its record free. */
-  finished(exchange: H2Exchange): void;
-  /** The whole connection ends, each stream for the same cause. */
-  readonly isEnding: boolean;
-  /** The whole connection may not go on. */
-  destroy(failure: Failure, detail: string): void;
-}
+import type { StreamOwner } from './stream-owner.ts';
 
 export class H2Exchange extends Deadline implements Caller {
   readonly exchange: Exchange;
@@ -103,7 +83,7 @@ export class H2Exchange extends Deadline implements Caller {
     this.#owed = 0;
     this.#dueOverMs = 0;
     this.#dueBodyMs = 0;
-    exchange.begin(runtime.snapshot, ++runtime.sequence, runtime.clock.nowMs(), runtime.clock.monotonicMs());
+    exchange.begin(runtime.snapshot, ++runtime.sequence, this.#owner.readMs, this.#owner.readAt);
     exchange.method = head.method;
     exchange.protocol = 'HTTP/2';
     this.#head = this.#kept.keep(head);
@@ -285,11 +265,12 @@ export class H2Exchange extends Deadline implements Caller {
 
   #carryHead(head: RequestHead): void {
     const { exchange } = this;
-    const { timeouts, wheel } = this.#owner.runtime;
+    const { timeouts } = this.#owner.runtime;
     const { expectsContinue } = head;
     const fault = this.#call.begin(head, exchange, timeouts.requestMs);
     if (this.#dueOverMs === 0 && this.#call.timeoutMs > 0) {
-      this.#dueOverMs = wheel.nowMs + this.#call.timeoutMs;
+      // By the true time: the wheel's is a tick old, and a deadline must not come early.
+      this.#dueOverMs = this.#owner.readAt + this.#call.timeoutMs;
       this.#arm();
     }
     // RFC 9110, section 8.6: whoever gets a method with content and no length may wait for it.

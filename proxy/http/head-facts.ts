@@ -9,7 +9,9 @@ export function noteFacts(head: RequestHead, exchange: Exchange, isTrusted: bool
   for (let i = 0; i < count; i++) {
     switch (ids[i]) {
       case FIELD.userAgent:
-        exchange.userAgent = text(bytes, ranges, i);
+        // Most callers say what the last one said: no string is made for it.
+        if (!spells(bytes, ranges[4 * i + 2] ?? 0, ranges[4 * i + 3] ?? 0, lastAgent)) lastAgent = text(bytes, ranges, i);
+        exchange.userAgent = lastAgent;
         break;
       case FIELD.traceparent:
         exchange.traceparent = text(bytes, ranges, i);
@@ -42,3 +44,5 @@ function text(bytes: Buffer, ranges: Int32Array, index: number): string {
 function joined(before: string, next: string): string {
   return before === '' ? next : `${before},${next}`;
 }
+
+let lastAgent = '';

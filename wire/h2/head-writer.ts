@@ -100,9 +100,12 @@ export class HeadWriter {
   #lines(bytes: Buffer, start: number, end: number): void {
     let at = start;
     while (at < end) {
-      const colon = bytes.indexOf(58, at);
-      const lineEnd = bytes.indexOf(13, at);
-      if (colon < 0 || lineEnd < colon || lineEnd >= end) return;
+      // Lines are short: a search by the runtime costs more than these steps.
+      let colon = at;
+      while (colon < end && bytes[colon] !== COLON) colon++;
+      let lineEnd = colon;
+      while (lineEnd < end && bytes[lineEnd] !== CR) lineEnd++;
+      if (lineEnd >= end) return;
       this.encoder.field(bytes, at, colon, colon + 2, lineEnd, fieldId(bytes, at, colon));
       at = lineEnd + 2;
     }
@@ -163,6 +166,7 @@ const STATUSES = [200, 204, 206, 304, 400, 404, 500];
 
 const NO_NAME = new Uint8Array(0);
 const COLON = 58;
+const CR = 13;
 const CONTENT_LENGTH = Buffer.from('content-length', 'latin1');
 const TRAILERS = nameBytes('trailers');
 
