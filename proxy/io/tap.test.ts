@@ -8,7 +8,17 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { MeshIdentities } from '#test/support/mesh-identities.ts';
 import { Random, seededBytes } from '#test/support/random.ts';
-import { connectShared, resumeReading, resumeShared, selfTestTap, startReading } from './tap.ts';
+import {
+  connectShared,
+  readProvisionally,
+  resumeReading,
+  resumeShared,
+  selfTestTap,
+  SHARED_READ_BUFFER,
+  shareReads,
+  startReading,
+  type Reader,
+} from './tap.ts';
 
 const body = seededBytes(1, 3_000_000);
 const wanted = createHash('sha256').update(body).digest('hex');
@@ -70,6 +80,42 @@ describe.each(['events', 'the tap'])('reading by %s', (way) => {
     expect(answer.toString()).toBe('answer');
   });
 });
+
+test.each(['plain', 'TLS'])(
+  'shareReads() has a %s socket bring the rest in the shared buffer, from the midst of a read on',
+  async (kind) => {
+    expect(await selfTestTap(5_000)).toBe(true);
+    const { socket, client } = await accepted(kind === 'TLS');
+    let shared = 0;
+    let own = 0;
+    const hash = reading(
+      (reader) => {
+        const counting: Reader = {
+          onBytes(bytes, end) {
+            if (bytes === SHARED_READ_BUFFER) shared += end;
+            else own += end;
+            return reader.onBytes(bytes, end);
+          },
+          onEnd: () => reader.onEnd(),
+        };
+        // As a connection whose protocol is found out: the first reader makes place for the second.
+        const first = readProvisionally(socket, {
+          onBytes(bytes, end) {
+            startReading(socket, counting);
+            shareReads(socket, counting);
+            return first.onBytes(bytes, end);
+          },
+          onEnd() {},
+        });
+      },
+      () => resumeReading(socket),
+    );
+    client.end(body);
+    expect(await hash).toBe(wanted);
+    expect(own).toBeLessThanOrEqual(64 * 1024);
+    expect(own + shared).toBe(body.length);
+  },
+);
 
 test('connectShared() brings every byte and the end, through any number of pauses', async () => {
   const server = createServer((peer) => peer.end(body));

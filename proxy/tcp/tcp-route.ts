@@ -31,19 +31,28 @@ export function inboundRoute(workload: HostPort): TcpRoute {
 }
 
 /**
- * To a peer's sidecar, whose policy decides: one TLS connection for each of the app's, never shared. Endpoints take turns.
+ * To a peer's sidecar, whose policy decides: one TLS connection for each of the app's, never shared, as many as
+ * `circuit.connections` allows. Endpoints take turns.
  *
  * @param dialerOf  makes a dialer of mutual TLS that offers `TCP_PROTOCOLS`
  */
 export function outboundRoute(config: OutboundConfig, dialerOf: (endpoint: HostPort) => Dialer): TcpRoute {
   const endpoints = config.endpoints.map((endpoint) => ({ dialer: dialerOf(endpoint), host: hostText(endpoint) }));
   let turn = 0;
+  let open = 0;
   return {
-    judge: ({ snapshot }) => (snapshot.identity === null ? 'not_ready' : null),
+    judge({ snapshot }) {
+      if (snapshot.identity === null) return 'not_ready';
+      return open >= config.circuit.connections ? 'circuit_open' : null;
+    },
     dial(opening, tries) {
       if (tries >= endpoints.length) return null;
       const endpoint = endpoints[turn++ % endpoints.length];
-      return endpoint === undefined ? null : { socket: endpoint.dialer.open(opening), isTls: true, host: endpoint.host };
+      if (endpoint === undefined) return null;
+      const socket = endpoint.dialer.open(opening);
+      open++;
+      socket.once('close', () => open--);
+      return { socket, isTls: true, host: endpoint.host };
     },
   };
 }

@@ -302,6 +302,34 @@ describe('a raw TCP connection ends', () => {
     });
   });
 
+  test('at once, when as many go to the peer as `circuit` allows', async () => {
+    const app = keep(await startTcpApp(echo));
+    const port = await freePort();
+    const sidecar = keep(
+      await startSidecar({
+        mesh,
+        inbound: [{ listen: `127.0.0.1:${port}`, forwardTo: `127.0.0.1:${app.port}` }],
+        outbound: [{ protocol: 'tcp', forwardTo: `127.0.0.1:${port}`, expect: [mesh.id('app')], circuit: { connections: 2 } }],
+      }),
+    );
+    const open = [await tcpClient(sidecar.outboundPort), await tcpClient(sidecar.outboundPort)];
+    for (const client of open) {
+      client.write(RAW);
+      await client.until(({ text }) => text === RAW);
+    }
+    await using third = await tcpClient(sidecar.outboundPort);
+    await third.over();
+    await sidecar.logged((each) => each['reason'] === 'circuit_open' && each['close_reason'] === 'refused');
+    expect(app.connections).toHaveLength(2);
+    for (const client of open) await client[Symbol.asyncDispose]();
+    await eventually('room again', async () => {
+      await using next = await tcpClient(sidecar.outboundPort);
+      next.write(RAW);
+      await next.until((each) => each.text === RAW || each.isOver);
+      return next.text === RAW;
+    });
+  });
+
   test('never with another endpoint untried', async () => {
     const app = keep(await startTcpApp(echo));
     const port = await freePort();
