@@ -4,7 +4,6 @@ import type { HostPort } from '#proto/config/proxy.ts';
 import type { Failure } from '../failure.ts';
 import { connectShared, type Reader } from '../io/tap.ts';
 import { KEEP_ALIVE } from '../listen/listener.ts';
-import { KEEP_ALIVE } from '../listen/listener.ts';
 
 /** Whoever asked for a connection learns here whether it may be used. */
 export interface Opening extends Reader {
