@@ -21,7 +21,6 @@ import type { UpstreamService } from './upstream/service.ts';
 /** The carrier of one inbound listener: judges each request and hands it to the local app. */
 export function inboundCarrier(config: InboundConfig, app: UpstreamService): Carry {
   const fieldPolicies = new FieldPolicies(config.underscores);
-  const scheme = config.mtls === 'DISABLE' ? 'http' : 'https';
 
   return function carryInbound(caller: Caller, head: RequestHead): Upstream | Failure {
     const { exchange, connection, target } = caller;
@@ -33,7 +32,7 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
     }
 
     // What is asked for, in the one form that is judged, logged and forwarded.
-    const unclear = canonicaliseHead(head, config.pathPolicy, scheme, target);
+    const unclear = canonicaliseHead(head, config.pathPolicy, connection.attributes.tls ? 'https' : 'http', target);
     if (unclear !== null) return unclear;
     retarget(exchange, head, target);
 
