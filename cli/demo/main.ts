@@ -9,6 +9,7 @@ import { Mesh } from './mesh.ts';
 import { brokenPolicy } from './steps/broken-policy.ts';
 import { calls } from './steps/calls.ts';
 import { cost } from './steps/cost.ts';
+import { protocols } from './steps/protocols.ts';
 import { refusals } from './steps/refusals.ts';
 import { reload } from './steps/reload.ts';
 import { rotation } from './steps/rotation.ts';
@@ -46,11 +47,12 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function tell(mesh: Mesh, story: Story, isAsserted: boolean): Promise<void> {
-  story.heading(`postern demo: trust domain ${TRUST_DOMAIN}, 4 apps, 4 sidecars, everything in ${mesh.folder}`);
+  story.heading(`postern demo: trust domain ${TRUST_DOMAIN}, 5 apps, 4 sidecars, everything in ${mesh.folder}`);
   await start(mesh, story);
   const load = mesh.startLoad();
   await refusals(mesh, story);
   await calls(mesh, story);
+  await protocols(mesh, story);
   await reload(mesh, load, story);
   await rotation(mesh, load, story);
   await brokenPolicy(mesh, load, story);

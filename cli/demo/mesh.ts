@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +20,7 @@ import { policyFor } from './policies.ts';
 import { Processes } from './processes.ts';
 import type { DemoProcess } from './processes.ts';
 import { proxyFile } from './proxy-file.ts';
-import { filesOf, layOut, portCount, spiffeIdOf } from './topology.ts';
+import { filesOf, layOut, portCount, programsOf, spiffeIdOf } from './topology.ts';
 import type { Topology, Workload, WorkloadName } from './topology.ts';
 
 export class Mesh {
@@ -51,18 +52,13 @@ export class Mesh {
 
   startApps(): void {
     for (const workload of this.all) {
-      const address = (to: WorkloadName): string => {
-        const port = workload.outbound.find((each) => each.to === to)?.port;
-        return port === undefined ? '' : `http://127.0.0.1:${port}`;
-      };
-      const env = {
-        PORT: String(workload.appPort),
-        ORDERS: address('orders'),
-        LEDGER: address('ledger'),
-        CLAIM: spiffeIdOf('web'),
-      };
-      const { name, folder } = workload;
-      this.#apps.set(name, this.#start(`app ${name}`, folder, [appFile(name)], 'app.log', env));
+      const { name, folder, outbound } = workload;
+      const portTo = (to: WorkloadName): string => String(outbound.find((each) => each.to === to)?.port ?? '');
+      for (const { program, port } of programsOf(workload)) {
+        const env = { PORT: String(port), ORDERS: portTo('orders'), LEDGER: portTo('ledger'), CLAIM: spiffeIdOf('web') };
+        const app = this.#start(`app ${program}`, folder, [appFile(program)], `${program}.log`, env);
+        if (program === name) this.#apps.set(name, app);
+      }
     }
   }
 
@@ -93,10 +89,19 @@ export class Mesh {
     return running(this.#apps, name);
   }
 
+  /** Waits until something listens there, and as long as its process lives. */
+  async listens(port: number, by: DemoProcess, timeoutMs = 30_000): Promise<void> {
+    await this.#until(() => isOpen(port), by, timeoutMs);
+  }
+
   /** Waits until the address answers 200, and as long as its process lives. */
   async answers(port: number, path: string, by: DemoProcess, timeoutMs = 30_000): Promise<void> {
+    await this.#until(async () => (await statusOf(port, path)) === 200, by, timeoutMs);
+  }
+
+  async #until(isSo: () => Promise<boolean>, by: DemoProcess, timeoutMs: number): Promise<void> {
     const until = performance.now() + timeoutMs;
-    while ((await statusOf(port, path)) !== 200) {
+    while (!(await isSo())) {
       const hasEnded = by.child.exitCode !== null || by.child.signalCode !== null;
       if (!hasEnded && performance.now() < until) await sleep(25);
       else {
@@ -156,6 +161,16 @@ function statusOf(port: number, path: string): Promise<number> {
     })
       .on('timeout', () => resolve(0))
       .on('error', () => resolve(0));
+  });
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
   });
 }
 

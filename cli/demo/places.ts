@@ -5,10 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 import { PosternError } from '#base/error.ts';
 
-import type { WorkloadName } from './topology.ts';
-
 /** The source of an app, as it is run. */
-export function appFile(name: WorkloadName): string {
+export function appFile(name: string): string {
   return join(ROOT, 'cli', 'demo', 'apps', `${name}.js`);
 }
 

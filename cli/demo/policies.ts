@@ -2,12 +2,28 @@
 import { NAMESPACE, TRUST_DOMAIN } from './topology.ts';
 import type { WorkloadName } from './topology.ts';
 
-/** Orders as it begins: web reads, checkout alone writes. */
+/** Orders as it begins: web reads and watches, also by gRPC; checkout alone writes. */
 export function ordersPolicy(writers: readonly string[] = ['checkout']): string {
-  return policy('orders', 'read, write', [
-    ...rule(['web'], 'GET', ['/orders/{*}', '/orders/{*}/invoice']),
+  return policy('orders', 'read, write, get', [
+    ...rule(['web'], 'GET', ['/orders/{*}', '/orders/{*}/invoice', '/orders/{*}/watch']),
     ...rule(writers, 'DELETE', ['/orders/{*}']),
+    ...rule(['web'], 'POST', ['/shop.Orders/Get']),
   ]);
+}
+
+/** The same, and one order that nobody may watch any more. */
+export function recalledOrderPolicy(order: number): string {
+  return [
+    ordersPolicy(),
+    '---\n',
+    'apiVersion: security.istio.io/v1\n',
+    'kind: AuthorizationPolicy\n',
+    `metadata: { name: recalled, namespace: ${NAMESPACE} }\n`,
+    'spec:\n',
+    '  selector: { matchLabels: { app: orders } }\n',
+    '  action: DENY\n',
+    `  rules: [{ to: [{ operation: { paths: ["/orders/${order}/watch"] } }] }]\n`,
+  ].join('');
 }
 
 /** The same with a slip of the pen in it, and where that stands. */
@@ -19,7 +35,7 @@ export function brokenOrdersPolicy(): { readonly text: string; readonly line: nu
 
 export function policyFor(workload: WorkloadName): string {
   if (workload === 'orders') return ordersPolicy();
-  if (workload === 'ledger') return policy('ledger', 'read', rule(['orders'], 'GET', ['/accounts/{*}']));
+  if (workload === 'ledger') return policy('ledger', 'ask', rule(['orders'], null, []));
   // An ALLOW without rules lets nobody in.
   return policy(workload, null, []);
 }
@@ -39,12 +55,17 @@ function policy(app: string, ruleNames: string | null, rules: readonly string[])
   ].join('\n')}\n`;
 }
 
-function rule(callers: readonly string[], method: string, paths: readonly string[]): string[] {
+/** Raw TCP has neither method nor paths. */
+function rule(callers: readonly string[], method: string | null, paths: readonly string[]): string[] {
   const principals = callers.map((name) => `"${TRUST_DOMAIN}/ns/${NAMESPACE}/sa/${name}"`).join(', ');
   return [
     '    - from:',
     `        - source: { principals: [${principals}] }`,
-    '      to:',
-    `        - operation: { methods: ["${method}"], paths: [${paths.map((path) => `"${path}"`).join(', ')}] }`,
+    ...(method === null
+      ? []
+      : [
+          '      to:',
+          `        - operation: { methods: ["${method}"], paths: [${paths.map((path) => `"${path}"`).join(', ')}] }`,
+        ]),
   ];
 }

@@ -12,14 +12,26 @@ export interface Workload {
   readonly folder: string;
   readonly appPort: number;
   readonly statusPort: number;
-  /** The mTLS port of the sidecar; null when nobody is to call this workload. */
-  readonly inboundPort: number | null;
+  /** What others call it by; empty when nobody is to call this workload. */
+  readonly services: readonly Service[];
   readonly outbound: readonly Outbound[];
+}
+
+export type Protocol = 'http' | 'grpc' | 'tcp';
+
+/** One port of an app, and the mTLS port of the sidecar before it. */
+export interface Service {
+  readonly protocol: Protocol;
+  /** The program that listens there, by its file in apps/. */
+  readonly program: string;
+  readonly appPort: number;
+  readonly inboundPort: number;
 }
 
 /** Where an app reaches a peer: a plaintext port of its own sidecar. */
 export interface Outbound {
   readonly to: WorkloadName;
+  readonly protocol: Protocol;
   readonly port: number;
 }
 
@@ -30,25 +42,33 @@ export type Topology = Readonly<Record<WorkloadName, Workload>>;
 export function layOut(folder: string, ports: readonly number[]): Topology {
   let next = 0;
   const port = (): number => ports[next++] ?? 0;
-  const workloads = SHAPE.map(({ name, isCalled, calls }): readonly [WorkloadName, Workload] => [
-    name,
-    {
+  const workloads = SHAPE.map(({ name, services, calls }): readonly [WorkloadName, Workload] => {
+    const appPort = port();
+    return [
       name,
-      spiffeId: spiffeIdOf(name),
-      folder: join(folder, name),
-      appPort: port(),
-      statusPort: port(),
-      inboundPort: isCalled ? port() : null,
-      outbound: calls.map((to) => ({ to, port: port() })),
-    },
-  ]);
+      {
+        name,
+        spiffeId: spiffeIdOf(name),
+        folder: join(folder, name),
+        appPort,
+        statusPort: port(),
+        services: services.map((protocol) => ({
+          protocol,
+          program: protocol === 'grpc' ? `${name}-grpc` : name,
+          appPort: protocol === 'grpc' ? port() : appPort,
+          inboundPort: port(),
+        })),
+        outbound: calls.map(([to, protocol]) => ({ to, protocol, port: port() })),
+      },
+    ];
+  });
   // One entry for each name of SHAPE.
   return Object.fromEntries(workloads) as Topology;
 }
 
 /** Ports that the mesh needs. */
 export function portCount(): number {
-  return SHAPE.reduce((sum, { isCalled, calls }) => sum + 2 + (isCalled ? 1 : 0) + calls.length, 0);
+  return SHAPE.reduce((sum, { services, calls }) => sum + 2 + 2 * services.length + calls.length, 0);
 }
 
 export function spiffeIdOf(serviceAccount: string): string {
@@ -56,10 +76,27 @@ export function spiffeIdOf(serviceAccount: string): string {
 }
 
 /** The port of the sidecar that `from`'s app calls to reach `to`. */
-export function outboundPort(from: Workload, to: WorkloadName): number {
-  const found = from.outbound.find((each) => each.to === to);
+export function outboundPort(from: Workload, to: WorkloadName, protocol: Protocol = 'http'): number {
+  const found = from.outbound.find((each) => each.to === to && each.protocol === protocol);
   if (found === undefined) throw new RangeError(`${from.name} does not call ${to}`);
   return found.port;
+}
+
+/** The mTLS port of a workload's sidecar. */
+export function inboundPort({ name, services }: Workload, protocol: Protocol = 'http'): number {
+  const found = services.find((each) => each.protocol === protocol);
+  if (found === undefined) throw new RangeError(`${name} is not called by ${protocol}`);
+  return found.inboundPort;
+}
+
+/** The programs of a workload's app. */
+export function programsOf({
+  appPort,
+  name,
+  services,
+}: Workload): readonly { readonly program: string; readonly port: number }[] {
+  const twins = services.filter(({ program }) => program !== name).map((twin) => ({ program: twin.program, port: twin.appPort }));
+  return [{ program: name, port: appPort }, ...twins];
 }
 
 /** Files of a workload's folder. */
@@ -76,8 +113,22 @@ export const filesOf = ({ folder }: Workload) => ({
 export const NAMESPACE = 'shop';
 
 const SHAPE = [
-  { name: 'web', isCalled: false, calls: ['orders'] },
-  { name: 'orders', isCalled: true, calls: ['ledger'] },
-  { name: 'ledger', isCalled: true, calls: [] },
-  { name: 'intruder', isCalled: false, calls: ['orders', 'ledger'] },
+  {
+    name: 'web',
+    services: [],
+    calls: [
+      ['orders', 'http'],
+      ['orders', 'grpc'],
+    ],
+  },
+  { name: 'orders', services: ['http', 'grpc'], calls: [['ledger', 'tcp']] },
+  { name: 'ledger', services: ['tcp'], calls: [] },
+  {
+    name: 'intruder',
+    services: [],
+    calls: [
+      ['orders', 'http'],
+      ['ledger', 'tcp'],
+    ],
+  },
 ] as const;

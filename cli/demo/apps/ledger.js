@@ -1,9 +1,7 @@
-/** Keeps accounts. */
-import { createServer } from 'node:http';
+/** Keeps accounts, and speaks a protocol of its own over TCP: a line in, a line out. */
+import { createServer } from 'node:net';
 
-createServer((incoming, response) => {
-  const account = incoming.url.split('/')[2];
-  const caller = incoming.headers['x-forwarded-client-cert'];
-  response.setHeader('content-type', 'application/json');
-  response.end(`${JSON.stringify({ account, balance: 42, caller })}\n`);
+createServer((socket) => {
+  socket.on('data', (line) => socket.write(`account ${String(line).trim().split(' ')[1]}: 42\n`));
+  socket.on('error', () => {});
 }).listen(Number(process.env.PORT), '127.0.0.1');

@@ -5,7 +5,8 @@ const { PORT, ORDERS } = process.env;
 
 createServer((incoming, response) => {
   const { method, url, headers } = incoming;
-  const call = request(`${ORDERS}${url}`, { method, headers: { ...headers, host: 'orders.shop' } }, (answer) => {
+  const to = { host: '127.0.0.1', port: Number(ORDERS), path: url, method, headers: { ...headers, host: 'orders.shop' } };
+  const call = request(to, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
   });

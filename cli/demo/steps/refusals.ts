@@ -4,11 +4,11 @@ import type { Mesh } from '../mesh.ts';
 import { probePlaintext, probeTls } from '../probe.ts';
 import type { ProbeResult } from '../probe.ts';
 import type { Story } from '../story.ts';
-import { filesOf } from '../topology.ts';
+import { filesOf, inboundPort } from '../topology.ts';
 
 export async function refusals(mesh: Mesh, story: Story): Promise<void> {
   const { orders } = mesh.workloads;
-  const port = orders.inboundPort ?? 0;
+  const port = inboundPort(orders);
   const foreign = mesh.identities.issueForeign();
   const cases: readonly Refusal[] = [
     { who: 'plaintext', reason: 'plaintext_on_mtls', probe: () => probePlaintext(port) },

@@ -9,7 +9,7 @@ import type { Load } from '../load/load.ts';
 import type { Mesh } from '../mesh.ts';
 import { presentedSerial } from '../probe.ts';
 import type { Story } from '../story.ts';
-import { filesOf } from '../topology.ts';
+import { filesOf, inboundPort } from '../topology.ts';
 import { identityOf } from './start.ts';
 import { READ, WRITE, answersText, countsText, eventually, isFlawless, unwanted } from './under-load.ts';
 
@@ -56,7 +56,7 @@ async function rotate(mesh: Mesh): Promise<Round> {
   const tookMs = Math.round(performance.now() - began);
   const [ofWeb, ofOrders] = [fresh.get(web), fresh.get(orders)];
   if (ofWeb === undefined || ofOrders === undefined) throw new RangeError('web and orders have no SVID');
-  const presented = await presentedSerial(orders.inboundPort ?? 0, ofWeb);
+  const presented = await presentedSerial(inboundPort(orders), ofWeb);
   const caller = await callerHash(web.appPort);
   const isProved = !inForce.includes(false) && presented === serialOf(ofOrders) && caller === hashOf(ofWeb);
   const seen = `${inForce.filter(Boolean).length} sidecars say so, presented ${presented ?? 'none'}, caller ${caller}`;

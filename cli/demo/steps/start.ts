@@ -7,7 +7,7 @@ import { askSidecar } from '../../admin-client.ts';
 import type { Mesh } from '../mesh.ts';
 import { appFile } from '../places.ts';
 import type { Story } from '../story.ts';
-import { TRUST_DOMAIN, filesOf } from '../topology.ts';
+import { TRUST_DOMAIN, filesOf, programsOf } from '../topology.ts';
 
 export async function start(mesh: Mesh, story: Story): Promise<void> {
   const began = performance.now();
@@ -34,15 +34,15 @@ function tellAuthority(mesh: Mesh, story: Story): void {
 }
 
 async function tellApps(mesh: Mesh, story: Story): Promise<void> {
-  // An app answers before its sidecar does; ledger has no peer to wait for.
-  await mesh.answers(mesh.workloads.ledger.appPort, '/accounts/0', mesh.app('ledger'));
-  const apps = mesh.all.map(({ name }) => ({ name, text: readFileSync(appFile(name), 'utf8') }));
+  const programs = mesh.all.flatMap((workload) => programsOf(workload).map((each) => ({ ...each, by: workload.name })));
+  await Promise.all(programs.map(({ port, by }) => mesh.listens(port, mesh.app(by))));
+  const apps = programs.map(({ program }) => ({ name: program, text: readFileSync(appFile(program), 'utf8') }));
   const lines = apps.map(({ name, text }) => `${name} ${text.split('\n').length - 1}`);
   const isPlain = apps.every(({ text }) => text.split('\n').length <= 31 && !/node:(?:tls|https|crypto)/u.test(text));
   story.fact({
-    text: `${apps.length} apps run, plain node:http without TLS or authorization; lines of code: ${lines.join(', ')}`,
+    text: `${apps.length} apps run, plain HTTP, WebSocket, gRPC and TCP without TLS or authorization; lines of code: ${lines.join(', ')}`,
     isTrue: isPlain && mesh.all.every(({ name }) => mesh.app(name).child.exitCode === null),
-    wanted: 'four apps of at most 30 lines that run and import neither tls nor crypto',
+    wanted: 'five apps of at most 30 lines that run and import neither tls nor crypto',
     seen: lines.join(', '),
   });
 }
