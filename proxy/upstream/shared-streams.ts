@@ -33,7 +33,7 @@ export class SharedStreams implements Waiting, HandshakeOwner {
 
   /** What carries one exchange to `endpoint`, or why nothing does. */
   acquire(endpoint: Endpoint, downstream: Downstream, pool: CallerPool): Upstream | Failure {
-    const connection = roomiest(endpoint);
+    const connection = roomiest(endpoint, this.#kept);
     if (connection !== null) {
       if (endpoint.multiplexed.length + endpoint.handshakes < this.#kept) this.#dial(endpoint);
       return connection.take(downstream);
@@ -54,7 +54,7 @@ export class SharedStreams implements Waiting, HandshakeOwner {
   /** Hands requests that wait to connections that take more. */
   serve(endpoint: Endpoint): void {
     while (endpoint.waiting.length > 0) {
-      const connection = roomiest(endpoint);
+      const connection = roomiest(endpoint, this.#kept);
       if (connection === null) {
         if (mayHelp(endpoint)) this.#dial(endpoint);
         return;
@@ -157,19 +157,26 @@ function mayHelp({ handshakes, multiplexed }: Endpoint): boolean {
   return true;
 }
 
-/** Of the connections that take a stream the one with the fewest; those of an identity or bundle of the past are let go. */
-function roomiest(endpoint: Endpoint): H2Connection | null {
-  const { dialer, multiplexed } = endpoint;
+/**
+ * Of the first `kept` connections that take a stream the one with the fewest; of the others the first that does, so that those of a past
+ * rush run idle and end. Connections of an identity or bundle of the past are let go.
+ */
+function roomiest({ dialer, multiplexed }: Endpoint, kept: number): H2Connection | null {
   const { generation } = dialer;
-  const only = multiplexed.length === 1 ? multiplexed[0] : undefined;
-  if (only !== undefined && only.generation === generation) return only.hasRoom ? only : null;
   let found: H2Connection | null = null;
-  for (let index = multiplexed.length - 1; index >= 0; index--) {
+  let index = 0;
+  while (index < multiplexed.length) {
     const connection = multiplexed[index];
-    if (connection === undefined) continue;
-    if (connection.generation !== generation) connection.retire();
-    else if (connection.hasRoom && (found === null || connection.session.openStreams < found.session.openStreams))
-      found = connection;
+    if (connection === undefined) break;
+    if (connection.generation !== generation) {
+      // It takes itself out of the list.
+      connection.retire();
+      if (multiplexed[index] !== connection) continue;
+    }
+    index++;
+    if (!connection.hasRoom) continue;
+    if (index > kept) return found ?? connection;
+    if (found === null || connection.session.openStreams < found.session.openStreams) found = connection;
   }
   return found;
 }

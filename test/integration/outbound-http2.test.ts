@@ -2,7 +2,7 @@
  * Sidecars speak HTTP/2 to each other: all calls of the local app share a connection, whoever can't is spoken to in HTTP/1.1, and a
  * connection lives no longer than what was proved on it.
  */
-import type { ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterEach, describe, expect, test } from 'vitest';
@@ -75,6 +75,19 @@ describe('a peer that speaks HTTP/2', () => {
     const sidecar = await caller(peer.port, { connectionsPerEndpoint: 3 });
     await Promise.all(Array.from({ length: 10 }, (_, i) => callsOf(sidecar, i, 10)));
     expect(peer.sessions).toHaveLength(3);
+  });
+
+  test('keeps no more connections than it should after a rush', async () => {
+    const peer = keep(
+      await startHttp2Peer((stream, headers) => later(stream, headers), mesh.svid('app'), { maxConcurrentStreams: 4 }),
+    );
+    const sidecar = await caller(peer.port, {}, [], { idle: '1s' });
+    await callsOf(sidecar, 0, 1);
+    await Promise.all(Array.from({ length: 20 }, (_, i) => callsOf(sidecar, i, 2)));
+    expect(peer.openSessions.length).toBeGreaterThan(1);
+    const stop = performance.now() + 20_000;
+    while (peer.openSessions.length > 1 && performance.now() < stop) await callsOf(sidecar, 1, 1);
+    expect(peer.openSessions).toHaveLength(1);
   });
 
   test('that goes away answers what it has, and is called again on a new connection without a failure', async () => {
@@ -187,9 +200,18 @@ function keep<T extends AsyncDisposable>(each: T): T {
   return each;
 }
 
-async function caller(port: number, settings: Settings = {}, otherBundles: readonly MeshIdentities[] = []): Promise<Sidecar> {
+function later(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  setTimeout(() => !stream.destroyed && echoPath(stream, headers), 40);
+}
+
+async function caller(
+  port: number,
+  settings: Settings = {},
+  otherBundles: readonly MeshIdentities[] = [],
+  timeouts: Settings = {},
+): Promise<Sidecar> {
   const outbound = [{ forwardTo: `127.0.0.1:${port}`, expect: [mesh.id('app')], ...settings }];
-  return keep(await startSidecar({ mesh, account: 'web', otherBundles, outbound }));
+  return keep(await startSidecar({ mesh, account: 'web', otherBundles, outbound, timeouts }));
 }
 
 /** Calls of one caller, one after the other; each has to be answered by `body`, its own path when that is not given. */

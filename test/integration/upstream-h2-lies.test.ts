@@ -21,12 +21,12 @@ type Lie = (id: number, write: (bytes: Buffer) => void) => void;
 const OK = [[':status', '200']] as const;
 const HEAD = FLAG.endHeaders;
 const GET = 'GET /x HTTP/1.1\r\nHost: app.test\r\n\r\n';
+const mesh = new MeshIdentities();
 let sidecar: Sidecar;
 let lie: Lie = () => {};
 let connections = 0;
 
 beforeAll(async () => {
-  const mesh = new MeshIdentities();
   const liar = await serve((id, write) => lie(id, write));
   const truthful = await serve((id, write) => write(Buffer.concat([headers(id, OK, HEAD), data(id, 'ok', FLAG.endStream)])));
   sidecar = await startSidecar({
@@ -232,6 +232,21 @@ describe('within a response', () => {
     await client.until(() => client.isOver, 8_000);
     expect(client.reader.messages).toHaveLength(0);
   });
+});
+
+test('an upstream that falls silent is asked for a sign of life, and given up without one', async () => {
+  // It answers no PING.
+  const port = await serve(() => {});
+  await using patient = await startSidecar({
+    mesh,
+    inbound: [{ mtls: 'DISABLE', forwardTo: `h2c://127.0.0.1:${port}` }],
+    timeouts: { keepAlive: '1s', response: '60s' },
+    limits: { http2: { ping: '1s' } },
+  });
+  await using client = await plainClient(patient.inboundPort);
+  const response = await client.ask(GET);
+  expect([statusOf(response), ...valuesOf(response.fields, 'x-postern-reason')]).toEqual([504, 'upstream_timeout']);
+  await patient.logged((line) => String(line['response_code_details']).includes('ping_timeout'));
 });
 
 test('resets of an upstream end no connection, however many there are', async () => {
