@@ -14,6 +14,9 @@ import { tlsSocket } from '#test/support/raw-client.ts';
 import { eventually, figure, startSidecar } from '#test/support/sidecar.ts';
 import { keep, mesh, web } from '#test/support/sidecar-pair.ts';
 import { echo, startTcpApp } from '#test/support/tcp-app.ts';
+import { h2Session, h2Websocket } from '#test/support/h2-websocket.ts';
+import type { MeshIdentities } from '#test/support/mesh-identities.ts';
+import { startEchoingApp } from '#test/support/websocket-peers.ts';
 
 const ALL = allowing({});
 
@@ -106,6 +109,35 @@ describe('gRPC', () => {
     expect((await ended.promise)?.code).toBe(status.PERMISSION_DENIED);
     await eventually('the app to see it', () => app.cancelled === 1);
   });
+});
+
+test('over HTTP/2 what a caller has open ends in its own words when its SVID runs out', async () => {
+  const app = keep(await startGrpcApp());
+  const echoing = keep(await startEchoingApp());
+  const inbound = [
+    { mtls: 'STRICT', forwardTo: `h2c://127.0.0.1:${app.port}` },
+    { mtls: 'STRICT', forwardTo: `127.0.0.1:${echoing.port}` },
+  ];
+  const sidecar = keep(await startSidecar({ mesh, inbound, policies: { 'p.yaml': ALL } }));
+  const svid = mesh.fresh('brief', 6_000);
+  // The same identities but for this one.
+  const brief = Object.create(mesh, { svid: { value: () => svid } }) as MeshIdentities;
+  const client = grpcClient(sidecar.inboundPort, { mesh: brief, account: 'brief' });
+  onTestFinished(() => client.close());
+  const ended = Promise.withResolvers<ServiceError>();
+  const call = client.Chat();
+  call.on('error', (error: ServiceError) => ended.resolve(error));
+  call.on('data', () => {});
+  call.write({ payload: Buffer.from('x') });
+  const session = await h2Session(sidecar.inbound[1] ?? 0, { mesh, svid });
+  onTestFinished(() => session.destroy());
+  const socket = keep(await h2Websocket(session, '/ws/brief'));
+  expect(await socket.echo('in time')).toBe('in time');
+  expect(await socket.over(9_000)).toEqual({ code: 1008, reason: 'svid_expired' });
+  expect((await ended.promise).code).toBe(status.UNAUTHENTICATED);
+  await eventually('the end of the connection', () => session.destroyed || session.closed, 5_000);
+  const lines = ['/ws/brief', '/postern.test.Echo/Chat'].map((path) => sidecar.logged((line) => line['path'] === path));
+  for (const line of await Promise.all(lines)) expect(line).toMatchObject({ reason: 'svid_expired' });
 });
 
 test('of a hundred TCP connections, the seven that a policy now denies are reset within a second; the others lose no byte', async () => {
