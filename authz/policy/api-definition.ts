@@ -29,7 +29,8 @@ export interface ApiDefinition {
   readonly openapi: ApiSource | null;
   readonly grpc: ApiSource | null;
   readonly operations: readonly ApiOperation[];
-  readonly unknownOperations: 'Deny' | 'Report' | 'Allow';
+  /** Null where the document does not say: then it is `Deny` for the workloads that the API selects. */
+  readonly unknownOperations: 'Deny' | 'Report' | 'Allow' | null;
   readonly validate: readonly ('path' | 'query')[];
   readonly pathPolicy: 'none' | 'base' | 'merge-slashes' | 'decode-and-merge' | 'strict' | null;
   readonly position: Position;
@@ -55,7 +56,7 @@ export function readApiDefinition(document: FieldReader, faults: FaultList): Api
     openapi: readSource(spec, 'openapi', faults),
     grpc: readSource(spec, 'grpc', faults),
     operations: readOperations(spec, faults),
-    unknownOperations: spec.word('unknownOperations', ['Deny', 'Report', 'Allow']) ?? 'Deny',
+    unknownOperations: spec.word('unknownOperations', ['Deny', 'Report', 'Allow']),
     validate: readValidate(spec, faults),
     pathPolicy: spec.word('pathPolicy', ['none', 'base', 'merge-slashes', 'decode-and-merge', 'strict']),
     position: document.position,

@@ -64,20 +64,25 @@ function operationExpression(operation: ApiOperation, all: readonly ApiOperation
   const better = all.filter(
     (other) => other.method === operation.method && other.path !== operation.path && isBetter(other.path, operation.path),
   );
-  const path = (text: string): Expression => ({
+  const without = better.map((other): Expression => ({ kind: 'not', of: pathExpression(other.path) }));
+  return { kind: 'all', of: [...methodAndPath(operation), ...without] };
+}
+
+/** What an operation asks for, whatever others there are. */
+export function methodAndPath({ method, path }: ApiOperation): readonly Expression[] {
+  const isMethod: Expression = {
     kind: 'match',
-    attribute: { kind: 'path' },
+    attribute: { kind: 'method' },
     values: 'any',
-    comparisons: [text.includes('{*}') || text.includes('{**}') ? { form: 'template', text } : { form: 'exact', text }],
-  });
-  return {
-    kind: 'all',
-    of: [
-      { kind: 'match', attribute: { kind: 'method' }, values: 'any', comparisons: [{ form: 'exact', text: operation.method }] },
-      path(operation.path),
-      ...better.map((other): Expression => ({ kind: 'not', of: path(other.path) })),
-    ],
+    comparisons: [{ form: 'exact', text: method }],
   };
+  return [isMethod, pathExpression(path)];
+}
+
+function pathExpression(text: string): Expression {
+  const isTemplate = text.includes('{*}') || text.includes('{**}');
+  const comparisons = [isTemplate ? ({ form: 'template', text } as const) : ({ form: 'exact', text } as const)];
+  return { kind: 'match', attribute: { kind: 'path' }, values: 'any', comparisons };
 }
 
 /** Whether `left` is the more specific of two templates that can fit one path: the first segment in which they differ decides. */

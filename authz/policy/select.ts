@@ -9,6 +9,7 @@ import { resolveOperations } from './operations.ts';
 import type { PolicySet } from './policy-set.ts';
 import { jwtRulesOf, mtlsRequirement } from './precedence.ts';
 import { ancestryOf, pathOf } from './tree.ts';
+import { unknownOperations } from './unknown-operations.ts';
 import { isInForce, nextBoundary } from './validity.ts';
 import type { MtlsRequirement, SpaceDelimitedClaims, WorkloadPolicies } from './workload-policies.ts';
 
@@ -23,7 +24,10 @@ export interface SelectOptions {
   readonly apis?: ApiOperations;
 }
 
-/** @throws {PosternError} `policy_operation_unknown` for an operation of an API that nobody knows */
+/**
+ * @throws {PosternError} `policy_operation_unknown` for an operation of an API that nobody knows, `policy_api_unread` for an API whose
+ *     description nobody has read
+ */
 export function selectPolicies(set: PolicySet, workload: Workload, options: SelectOptions): WorkloadPolicies {
   const { nowMs = 0, rootNamespace } = options;
   const path = pathOf(set.trees, workload.namespace);
@@ -37,17 +41,19 @@ export function selectPolicies(set: PolicySet, workload: Workload, options: Sele
   const own = withoutConflict(inForce.filter(({ scope }) => scope === null));
   const clustered = inForce.filter(({ scope }) => scope !== null);
   const jwtRules = jwtRulesOf(set.requestAuthentications, workload, rootNamespace);
+  const levels = levelsOf(clustered, path);
+  const unknown = unknownOperations(set.apis, apis, workload);
   const network = networkView(set.networkPolicies, joinInventories(set.inventories), workload);
   return {
     namespace: workload.namespace,
     trustDomains: [...new Set([options.trustDomain, ...options.trustDomainAliases])],
     policies: sortedByTitle([...own, ...effectiveDefaults(own, clustered, path)], workload),
-    levels: levelsOf(clustered, path),
+    levels: unknown.musts.length === 0 ? levels : [...levels, { path, ceilings: [], musts: unknown.musts }],
     network: network.stages,
     mtls: strictest(set, clustered, mtlsRequirement(set.peerAuthentications, workload, rootNamespace)),
     jwtRules,
     spaceDelimitedClaims: spaceDelimitedClaims(jwtRules),
-    losses: network.losses,
+    losses: [...network.losses, ...unknown.losses],
     validUntilMs: earliest(selecting.map(({ validity }) => nextBoundary(validity, nowMs))),
   };
 }

@@ -17,8 +17,8 @@
  */
 import type { JwtRule } from './authentication.ts';
 import type { Expression } from './expression.ts';
+import type { PolicyLoss } from './losses.ts';
 import type { Policy, Position } from './model.ts';
-import type { NetworkLoss } from './network/pods.ts';
 
 export interface WorkloadPolicies {
   readonly namespace: string;
@@ -34,8 +34,8 @@ export interface WorkloadPolicies {
   readonly jwtRules: readonly JwtRule[];
   /** Claims that are lists of words, beside `scope` and `permission`. */
   readonly spaceDelimitedClaims: readonly SpaceDelimitedClaims[];
-  /** What of network policies could not be said about identities. No part of what decides. */
-  readonly losses: readonly NetworkLoss[];
+  /** What the documents say and is not held to. No part of what decides. */
+  readonly losses: readonly PolicyLoss[];
   /** When another set is in force, in milliseconds since 1970; null for never. No part of what decides. */
   readonly validUntilMs: number | null;
 }

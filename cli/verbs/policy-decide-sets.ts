@@ -14,8 +14,8 @@ import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
 import { decideOnce, differenceOf } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
+import type { PolicyLoss } from '#authz/policy/losses.ts';
 import type { Policy, Workload } from '#authz/policy/model.ts';
-import type { NetworkLoss } from '#authz/policy/network/pods.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
 import type { SelectOptions } from '#authz/policy/select.ts';
@@ -34,8 +34,8 @@ export interface Judgement {
   readonly decision: Decision;
   /** What it would be if every policy that is tried out were enforced; null when none is. */
   readonly ifEnforced: Decision | null;
-  /** What of network policies could not be said about identities. */
-  readonly losses: readonly NetworkLoss[];
+  /** What the documents say and is not held to. */
+  readonly losses: readonly PolicyLoss[];
   explain(): Explanation;
 }
 

@@ -6,8 +6,8 @@ import { denyAll } from '#authz/engine/decisions.ts';
 import type { Explanation } from '#authz/engine/explain.ts';
 import type { ShadowDecision } from '#authz/engine/input.ts';
 import { readPolicyFiles } from '#authz/policy/files.ts';
+import type { PolicyLoss } from '#authz/policy/losses.ts';
 import type { PolicyFault } from '#authz/policy/model.ts';
-import type { NetworkLoss } from '#authz/policy/network/pods.ts';
 import type { PolicyReading } from '#authz/policy/read.ts';
 import type { PathMode } from '#proxy/http/path.ts';
 
@@ -46,8 +46,8 @@ export interface DecideAnswer {
   readonly shadow: readonly ShadowDecision[];
   /** The decision if every policy that is tried out were enforced; only where there is one. */
   readonly ifEnforced?: 'allow' | 'deny';
-  /** What of network policies could not be said about identities; only where there is something. */
-  readonly lossy?: readonly NetworkLoss[];
+  /** What the documents say and is not held to; only where there is something. */
+  readonly lossy?: readonly PolicyLoss[];
   readonly explain?: Explanation;
 }
 

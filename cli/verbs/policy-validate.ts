@@ -1,12 +1,12 @@
 /**
  * `postern policy validate`: of each document whether it is valid, and if not what is wrong, where, and how to mend it. Documents
- * are looked at together, too: whether one allows more than a ceiling above it, and what of network policies is lost.
+ * are looked at together, too: whether one allows more than a ceiling above it, and what of them is not held to.
  */
 import { PosternError } from '#base/error.ts';
 import { findWidenings } from '#authz/analyse/widening.ts';
 import { readPolicyFiles } from '#authz/policy/files.ts';
+import type { PolicyLoss } from '#authz/policy/losses.ts';
 import type { PolicyFault, Position, Workload } from '#authz/policy/model.ts';
-import type { NetworkLoss } from '#authz/policy/network/pods.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
 import type { DocumentReport } from '#authz/policy/read.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
@@ -44,13 +44,13 @@ export function policyValidate(options: PolicyValidateOptions, io: VerbStreams):
 
 interface Together {
   readonly faults: ReadonlyMap<DocumentReport, readonly PolicyFault[]>;
-  readonly losses: readonly NetworkLoss[];
+  readonly losses: readonly PolicyLoss[];
 }
 
 /** Every kind of workload that the documents tell apart, as far as there are not too many. */
 function judgeTogether(set: PolicySet, documents: readonly DocumentReport[], options: PolicyValidateOptions): Together {
   const faults = new Map<DocumentReport, Map<string, PolicyFault>>();
-  const losses = new Map<string, NetworkLoss>();
+  const losses = new Map<string, PolicyLoss>();
   for (const workload of workloadsOf(set).slice(0, MAX_WORKLOADS)) {
     const selected = selectFor(set, workload, options);
     if (selected === null) continue;
@@ -83,11 +83,12 @@ function selectFor(set: PolicySet, workload: Workload, { nowMs, rootNamespace }:
   }
 }
 
-function workloadsOf({ inventories, policies, trees }: PolicySet): readonly Workload[] {
+function workloadsOf({ apis, inventories, policies, trees }: PolicySet): readonly Workload[] {
   const found = new Map<string, Workload>();
   const add = (namespace: string, labels: Workload['labels']): void =>
     void found.set(JSON.stringify([namespace, labels]), { namespace, labels, serviceAccount: null });
   for (const { namespace, scope, selector } of policies) if (scope === null) add(namespace ?? 'default', selector);
+  for (const { namespace, selector } of apis) add(namespace ?? 'default', selector);
   for (const { paths } of trees) for (const namespace of Object.keys(paths)) add(namespace, {});
   for (const { workloads } of inventories) for (const { labels, namespace } of workloads) add(namespace, labels);
   return [...found.values()];
@@ -104,7 +105,8 @@ function documentLine(document: DocumentReport, together: Together): object {
   const errors = [...faults, ...(together.faults.get(document) ?? [])];
   if (errors.length > 0) return { ...known, ok: false, errors: errors.map(error) };
   const titles = [name, `${namespace}/${name}`];
-  const warnings = kind.endsWith('NetworkPolicy') ? together.losses.filter(({ policy }) => titles.includes(policy)) : [];
+  const canLose = kind.endsWith('NetworkPolicy') || kind === 'APIDefinition';
+  const warnings = canLose ? together.losses.filter(({ policy }) => titles.includes(policy)) : [];
   if (warnings.length === 0) return { ...known, ok: true };
   return { ...known, ok: true, warnings: warnings.map(({ code, message }) => ({ code, message })) };
 }

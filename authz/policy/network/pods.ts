@@ -3,27 +3,10 @@
  * pods within and without the selection share is told apart by their addresses where the inventory has them.
  */
 import type { Expression } from '../expression.ts';
+import type { Lose } from '../losses.ts';
 import type { Inventory, InventoryWorkload } from './inventory.ts';
 import type { PodSelection } from './network-policy.ts';
 import { NAMESPACE_LABEL, selectsAll, selectsLabels } from './network-policy.ts';
-
-/** Something that cannot be said about identities as the policy says it. */
-export interface NetworkLoss {
-  readonly code: NetworkLossCode;
-  /** `namespace/name` of the policy, or the name of one of the cluster. */
-  readonly policy: string;
-  readonly message: string;
-}
-
-export const NETWORK_LOSSES = {
-  identity_shared: 'Pods that a selector tells apart have one service account, and their addresses are not known.',
-  namespace_unknown: 'A selector asks for labels of a namespace that the inventory does not hold.',
-  named_port_unknown: 'A port is named, and no workload of the inventory has a port of that name.',
-  protocol_not_carried: 'A rule is about UDP or SCTP, which the sidecar does not carry.',
-  peer_not_expressible: 'A peer is a node or a domain name, which has no identity.',
-} as const;
-
-export type NetworkLossCode = keyof typeof NETWORK_LOSSES;
 
 /** Whether a pod is selected. @param home  the policy's own namespace */
 export function selectsPod(
@@ -48,7 +31,7 @@ export function callersOf(
   home: string | null,
   inventory: Inventory,
   lets: boolean,
-  lose: (code: NetworkLossCode, message: string) => void,
+  lose: Lose,
 ): Expression {
   if (selectsAll(selection.pods)) return wholeNamespaces(selection, home, inventory, lose);
   const parts: Expression[] = [];
@@ -67,12 +50,7 @@ export function callersOf(
 }
 
 /** Everybody in some namespaces, also those whom the inventory does not know. */
-function wholeNamespaces(
-  { namespaces }: PodSelection,
-  home: string | null,
-  inventory: Inventory,
-  lose: (code: NetworkLossCode, message: string) => void,
-): Expression {
+function wholeNamespaces({ namespaces }: PodSelection, home: string | null, inventory: Inventory, lose: Lose): Expression {
   if (namespaces === null) return namespaceExpression(home === null ? [] : [home]);
   if (namespaces.requirements.length === 0) return { kind: 'present', attribute: { kind: 'namespace' } };
   const known = new Set([

@@ -4,17 +4,17 @@
  */
 import type { Expression } from '../expression.ts';
 import { FALSE, TRUE } from '../expression.ts';
+import type { Lose, PolicyLoss } from '../losses.ts';
 import type { Workload } from '../model.ts';
 import type { NetworkRule, NetworkStage, NetworkTier } from '../workload-policies.ts';
 import type { Inventory, InventoryWorkload } from './inventory.ts';
 import type { NetworkPeer, NetworkPolicy, NetworkPolicyRule, NetworkPort } from './network-policy.ts';
 import { selectsAll } from './network-policy.ts';
-import type { NetworkLoss, NetworkLossCode } from './pods.ts';
 import { accountExpression, accountOf, addresses, callersOf, namespaceExpression, selectsPod } from './pods.ts';
 
 export interface NetworkView {
   readonly stages: readonly NetworkStage[];
-  readonly losses: readonly NetworkLoss[];
+  readonly losses: readonly PolicyLoss[];
 }
 
 export function networkView(policies: readonly NetworkPolicy[], inventory: Inventory, workload: Workload): NetworkView {
@@ -22,13 +22,11 @@ export function networkView(policies: readonly NetworkPolicy[], inventory: Inven
   return new StageMaker(policies, inventory, workload).make();
 }
 
-type Lose = (code: NetworkLossCode, message: string) => void;
-
 class StageMaker {
   readonly #policies: readonly NetworkPolicy[];
   readonly #inventory: Inventory;
   readonly #workload: Workload;
-  readonly #losses = new Map<string, NetworkLoss>();
+  readonly #losses = new Map<string, PolicyLoss>();
 
   constructor(policies: readonly NetworkPolicy[], inventory: Inventory, workload: Workload) {
     this.#policies = policies.toSorted(inOrder);
