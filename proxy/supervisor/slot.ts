@@ -40,7 +40,6 @@ export class Slot {
   /** Why this worker should get no traffic, or null. */
   get notReady(): string | null {
     const reason = this.#current === null ? 'waits to be started again' : this.#current.notReady;
-    if (reason === null) this.#hasServed = true;
     return reason === null ? null : `worker ${this.worker}: ${reason}`;
   }
 
@@ -65,7 +64,6 @@ export class Slot {
     }
     const former = this.#current;
     this.#current = next;
-    this.#hasServed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     return former;
@@ -86,6 +84,7 @@ export class Slot {
       // One that was replaced, or did not come to serve, is nobody's loss.
       if (this.#current !== process || this.#isOver) return;
       this.#current = null;
+      this.#hasServed ||= process.hasServed;
       this.#crashed(exit);
     });
     return process;

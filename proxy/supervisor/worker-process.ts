@@ -19,6 +19,8 @@ export class WorkerProcess {
   readonly exited: Promise<WorkerExit>;
   /** What it counted when it was asked last. */
   samples: Samples = {};
+  /** It was ready at some time. */
+  hasServed = false;
   readonly #child: ChildProcess;
   #notReady: string | null = 'starting';
   #heardMs = performance.now();
@@ -119,6 +121,7 @@ export class WorkerProcess {
     else if (message.kind === 'counted') this.samples = message.samples;
     else {
       this.#notReady = message.notReady;
+      if (message.notReady === null) this.hasServed = true;
       this.#whenTold?.();
     }
   }
