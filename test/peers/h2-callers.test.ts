@@ -25,7 +25,7 @@ let clearPort = 0;
 let callsPort = 0;
 
 beforeAll(async () => {
-  app = new HashingApp(5_000);
+  app = new HashingApp('http1', 5_000);
   await app.listen();
   calls = await startGrpcApp();
   const forwardTo = `127.0.0.1:${app.port}`;
