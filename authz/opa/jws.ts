@@ -131,13 +131,7 @@ function verifyPss(hash: string, key: KeyObject, signed: string, signature: Uint
 }
 
 /** RFC 7518, section 3.4: an algorithm names its curve, and the signature is R and S at full length. */
-function verifyEcdsa(
-  algorithm: JwsAlgorithm,
-  hash: string,
-  key: KeyObject,
-  signed: string,
-  signature: Uint8Array,
-): boolean {
+function verifyEcdsa(algorithm: JwsAlgorithm, hash: string, key: KeyObject, signed: string, signature: Uint8Array): boolean {
   const curve = CURVES[algorithm];
   if (key.asymmetricKeyType !== 'ec' || curve === undefined) return false;
   if (key.asymmetricKeyDetails?.namedCurve !== curve.name || signature.length !== curve.bytes) return false;

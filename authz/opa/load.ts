@@ -22,7 +22,11 @@ export function chooseEntrypoint(program: OpaProgram, wanted: string | null): st
   const [first, ...others] = entrypoints;
   const name = wanted?.replace(/^(?:\/|data\.)/u, '').replaceAll('.', '/') ?? null;
   const found = name === null ? (entrypoints.includes(DEFAULT_ENTRYPOINT) ? DEFAULT_ENTRYPOINT : first) : name;
-  if (found !== undefined && entrypoints.includes(found) && (name !== null || others.length === 0 || found === DEFAULT_ENTRYPOINT)) {
+  if (
+    found !== undefined &&
+    entrypoints.includes(found) &&
+    (name !== null || others.length === 0 || found === DEFAULT_ENTRYPOINT)
+  ) {
     return found;
   }
   const known = entrypoints.join(', ');

@@ -8,8 +8,8 @@ import type { OpaLimits } from './limits.ts';
 import { OpaAbort } from './meter.ts';
 import { denied } from './outcome.ts';
 import type { OpaDenied, OpaDenialCode, OpaOutcome } from './outcome.ts';
-import { RegoObject, isArray } from './value.ts';
-import type { RegoValue } from './value.ts';
+import { RegoObject } from './value.ts';
+import type { RegoSet, RegoValue } from './value.ts';
 
 export interface OpaProgram {
   readonly kind: 'wasm' | 'plan';
@@ -34,12 +34,12 @@ export function readInput(input: string | null, limits: OpaLimits): InputReading
   return reading.ok ? reading : denied(INPUT_FAULTS[reading.fault]);
 }
 
-/** The one value of a result set (`[{"result": X}]`); a policy that has several answers has none. */
-export function resultOf(results: RegoValue): OpaOutcome {
-  if (!isArray(results) || results.length === 0) return denied('opa_undefined');
-  const [first] = results;
+/** The one value of a result set (`{{"result": X}}`); a policy that has several answers has none. */
+export function resultOf(results: RegoSet): OpaOutcome {
+  if (results.size === 0) return denied('opa_undefined');
+  const [first] = results.elements();
   const value = first instanceof RegoObject ? first.find('result') : undefined;
-  if (results.length > 1 || value === undefined) return denied('opa_conflict', 'the policy gives several results');
+  if (results.size > 1 || value === undefined) return denied('opa_conflict', 'the policy gives several results');
   return { ok: true, value };
 }
 

@@ -66,8 +66,7 @@ export const COLLECTION_BUILTINS: BuiltinTable = {
     }
     return at;
   },
-  'object.keys': ([object]) =>
-    object instanceof RegoObject ? RegoSet.of(object.entries().map(([key]) => key)) : undefined,
+  'object.keys': ([object]) => (object instanceof RegoObject ? RegoSet.of(object.entries().map(([key]) => key)) : undefined),
   'object.filter': ([object, keys]) => withKeys(object, keys, (isNamed) => isNamed),
   'object.remove': ([object, keys]) => withKeys(object, keys, (isNamed) => !isNamed),
   'object.union': ([left, right]) =>

@@ -145,7 +145,8 @@ function encodeQueryObject(object: RegoValue | undefined): string | undefined {
   if (!(object instanceof RegoObject)) return undefined;
   const parts: string[] = [];
   for (const [key, value] of object.entries()) {
-    const values = typeof value === 'string' ? [value] : isArray(value) ? value : value instanceof RegoSet ? value.elements() : null;
+    const values =
+      typeof value === 'string' ? [value] : isArray(value) ? value : value instanceof RegoSet ? value.elements() : null;
     if (typeof key !== 'string' || values === null) return undefined;
     for (const one of values) {
       if (typeof one !== 'string') return undefined;

@@ -128,7 +128,7 @@ function signOf(flags: string, isNegative: boolean): string {
 }
 
 function goInteger(value: bigint): string {
-  return value >= -(1n << 63n) && value < 1n << 63n ? 'int' : '*big.Int';
+  return value >= -(1n << 63n) && value < 1n << 63n ? 'int64' : '*big.Int';
 }
 
 function extra(value: RegoValue): string {
@@ -137,7 +137,7 @@ function extra(value: RegoValue): string {
 }
 
 function goNumberType(value: RegoNumber): string {
-  return typeof value === 'bigint' || Number.isInteger(value) ? 'int' : 'float64';
+  return typeof value === 'bigint' || Number.isInteger(value) ? 'int64' : 'float64';
 }
 
 const DIRECTIVE = /%([-+# 0]*)([0-9]*)(?:\.([0-9]*))?([a-zA-Z%]|$)?/gu;

@@ -86,11 +86,7 @@ function blocksOf(first: bigint, last: bigint, bytes: number): string[] {
 }
 
 /** Pairs of keys (index, name or the text itself) whose blocks hold one another. */
-function matches(
-  left: RegoValue | undefined,
-  right: RegoValue | undefined,
-  { meter }: BuiltinContext,
-): RegoValue | undefined {
+function matches(left: RegoValue | undefined, right: RegoValue | undefined, { meter }: BuiltinContext): RegoValue | undefined {
   const [outers, inners] = [keyedBlocks(left), keyedBlocks(right)];
   if (outers === null || inners === null) return undefined;
   meter.spend(outers.length * inners.length);

@@ -14,8 +14,7 @@ export const PATTERN_BUILTINS: BuiltinTable = {
   re_match: ofTwoTexts((pattern, text, context) => compiled(pattern, text, context)?.matcher(text).find()),
   'regex.is_valid': ([pattern], context) => typeof pattern === 'string' && compiled(pattern, '', context) !== undefined,
   'regex.split': ofTwoTexts((pattern, text, context) => split(pattern, text, context)),
-  'regex.find_n': ([pattern, text, count], context) =>
-    found(pattern, text, count, context)?.map((match) => match[0] ?? ''),
+  'regex.find_n': ([pattern, text, count], context) => found(pattern, text, count, context)?.map((match) => match[0] ?? ''),
   'regex.find_all_string_submatch_n': ([pattern, text, count], context) => found(pattern, text, count, context),
   'regex.replace': ofTexts(([text = '', pattern = '', next = ''], context) => replace(text, pattern, next, context)),
   'regex.template_match': ofTexts(([template = '', text = '', start = '', end = ''], context) =>
@@ -112,13 +111,7 @@ function replace(text: string, pattern: string, next: string, context: BuiltinCo
 }
 
 /** A text in which what stands between the delimiters is a pattern and the rest itself. */
-function templateMatch(
-  template: string,
-  text: string,
-  start: string,
-  end: string,
-  context: BuiltinContext,
-): boolean | undefined {
+function templateMatch(template: string, text: string, start: string, end: string, context: BuiltinContext): boolean | undefined {
   if ([...start].length !== 1 || [...end].length !== 1) return undefined;
   let pattern = '^';
   let from = 0;

@@ -89,7 +89,7 @@ function replaceEach(text: string, patterns: RegoObject, { meter }: BuiltinConte
   meter.spend(text.length * (pairs.length + 1));
   const parts: string[] = [];
   let from = 0;
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const hit = pairs.find(([key]) => text.startsWith(key, at));
     if (hit === undefined) {
       at++;

@@ -94,7 +94,9 @@ function formatElement(piece: string, civil: Civil): string {
 }
 
 function formatFraction(piece: string, nanosecond: number): string {
-  const digits = String(nanosecond).padStart(9, '0').slice(0, piece.length - 1);
+  const digits = String(nanosecond)
+    .padStart(9, '0')
+    .slice(0, piece.length - 1);
   if (piece[1] === '0') return `${piece[0]}${digits}`;
   const short = digits.replace(/0+$/u, '');
   return short === '' ? '' : `${piece[0]}${short}`;
@@ -163,7 +165,15 @@ class Fields {
     const [month, day] = this.#dayOfYear === null ? [this.#month, this.#day] : [1, this.#dayOfYear];
     const utc = zoneOf('UTC');
     if (utc === null) return null;
-    const civil = { year: this.#year, month, day, hour, minute: this.#minute, second: this.#second, nanosecond: this.#nanosecond };
+    const civil = {
+      year: this.#year,
+      month,
+      day,
+      hour,
+      minute: this.#minute,
+      second: this.#second,
+      nanosecond: this.#nanosecond,
+    };
     const instant = instantOf(civil, utc);
     return instant === null ? null : instant - BigInt(this.#offsetSeconds) * 1_000_000_000n;
   }
@@ -224,7 +234,7 @@ const SHAPES: Readonly<Record<string, RegExp>> = {
   '01': /^[0-9]{2}/u,
   '1': /^[0-9]{1,2}/u,
   '02': /^[0-9]{2}/u,
-  '_2': /^ ?[0-9]{1,2}/u,
+  _2: /^ ?[0-9]{1,2}/u,
   '2': /^[0-9]{1,2}/u,
   '15': /^[0-9]{2}/u,
   '03': /^[0-9]{2}/u,
@@ -233,18 +243,18 @@ const SHAPES: Readonly<Record<string, RegExp>> = {
   '4': /^[0-9]{1,2}/u,
   '05': /^[0-9]{2}/u,
   '5': /^[0-9]{1,2}/u,
-  'PM': /^(?:AM|PM)/u,
-  'pm': /^(?:am|pm)/u,
-  'MST': /^(?:UTC|GMT(?:[+-][0-9]{1,2})?|[A-Z]{3,4})/u,
-  'January': new RegExp(`^(?:${MONTHS.join('|')})`, 'iu'),
-  'Jan': new RegExp(`^(?:${MONTHS.map((month) => month.slice(0, 3)).join('|')})`, 'iu'),
-  'Monday': new RegExp(`^(?:${DAYS.join('|')})`, 'iu'),
-  'Mon': new RegExp(`^(?:${DAYS.map((day) => day.slice(0, 3)).join('|')})`, 'iu'),
+  PM: /^(?:AM|PM)/u,
+  pm: /^(?:am|pm)/u,
+  MST: /^(?:UTC|GMT(?:[+-][0-9]{1,2})?|[A-Z]{3,4})/u,
+  January: new RegExp(`^(?:${MONTHS.join('|')})`, 'iu'),
+  Jan: new RegExp(`^(?:${MONTHS.map((month) => month.slice(0, 3)).join('|')})`, 'iu'),
+  Monday: new RegExp(`^(?:${DAYS.join('|')})`, 'iu'),
+  Mon: new RegExp(`^(?:${DAYS.map((day) => day.slice(0, 3)).join('|')})`, 'iu'),
   '-07': OFFSET,
   '-0700': /^[+-][0-9]{4}/u,
   '-07:00': /^[+-][0-9]{2}:[0-9]{2}/u,
-  'Z07': /^(?:Z|[+-][0-9]{2})/u,
-  'Z0700': /^(?:Z|[+-][0-9]{4})/u,
+  Z07: /^(?:Z|[+-][0-9]{2})/u,
+  Z0700: /^(?:Z|[+-][0-9]{4})/u,
   'Z07:00': /^(?:Z|[+-][0-9]{2}:[0-9]{2})/u,
 };
 const ELEMENTS: ReadonlySet<string> = new Set(Object.keys(SHAPES));

@@ -14,7 +14,8 @@ export type BundleFiles = ReadonlyMap<string, Uint8Array>;
 
 /** @throws {PosternError} `opa_bundle_archive` */
 export function unpackBundle(archive: Uint8Array, limits: BundleLimits): BundleFiles {
-  if (archive.length > limits.archiveBytes) throw archiveFault(`found ${archive.length} bytes, wanted at most ${limits.archiveBytes}`);
+  if (archive.length > limits.archiveBytes)
+    throw archiveFault(`found ${archive.length} bytes, wanted at most ${limits.archiveBytes}`);
   return readTar(inflate(archive, limits.unpackedBytes), limits);
 }
 

@@ -77,7 +77,8 @@ function readData(files: BundleFiles, roots: readonly string[]): RegoObject {
     if (!isJson && base !== 'data.yaml' && base !== 'data.yml') continue;
     const text = Buffer.from(content).toString('utf8');
     const value = isJson ? parseDocument(text) : parseYaml(text);
-    if (value === undefined) throw contentFault(`found that "${name}" cannot be read`, 'duplicate keys and deep nesting are refused');
+    if (value === undefined)
+      throw contentFault(`found that "${name}" cannot be read`, 'duplicate keys and deep nesting are refused');
     if (parts.length === 0 && !(value instanceof RegoObject)) throw contentFault(`found that "${name}" is no object`);
     data = merged(data, nestedIn(parts, value), name);
   }

@@ -34,5 +34,7 @@ function written(value: unknown): string {
 }
 
 function goText(text: string): string {
-  return JSON.stringify(text.toWellFormed()).replaceAll('\u2028', String.raw`\u2028`).replaceAll('\u2029', String.raw`\u2029`);
+  return JSON.stringify(text.toWellFormed())
+    .replaceAll('\u2028', String.raw`\u2028`)
+    .replaceAll('\u2029', String.raw`\u2029`);
 }

@@ -43,7 +43,8 @@ function readModules(value: RegoValue | undefined): BundleManifest['modules'] {
   return value.map((entry) => {
     const entrypoint = entry instanceof RegoObject ? entry.find('entrypoint') : undefined;
     const module = entry instanceof RegoObject ? entry.find('module') : undefined;
-    if (typeof entrypoint !== 'string' || typeof module !== 'string') throw manifestFault('an entry of "wasm" that cannot be read');
+    if (typeof entrypoint !== 'string' || typeof module !== 'string')
+      throw manifestFault('an entry of "wasm" that cannot be read');
     return { entrypoint, module: module.replace(/^\/+/u, '') };
   });
 }

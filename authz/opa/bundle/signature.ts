@@ -68,13 +68,15 @@ function verifiedClaims(bytes: Uint8Array, verification: BundleVerification, now
 
   const { algorithm, id, key, scope } = chosenKey(verification, head, claims);
   if (head.find('crit') !== undefined) throw signatureFault('found a critical extension');
-  if (head.find('alg') !== algorithm) throw signatureFault(`found algorithm ${toJson(head.find('alg') ?? null)}, wanted ${algorithm}`);
+  if (head.find('alg') !== algorithm)
+    throw signatureFault(`found algorithm ${toJson(head.find('alg') ?? null)}, wanted ${algorithm}`);
   if (!verifyJws(algorithm, key, `${header}.${payload}`, Buffer.from(signature, 'base64url'))) {
     throw signatureFault(`found that it was not made with the key "${id}"`);
   }
   if ((claims.find('scope') ?? '') !== scope) throw signatureFault(`found another scope, wanted "${scope}"`);
   const expires = claims.find('exp');
-  if (expires !== undefined && !(typeof expires === 'number' && nowSeconds < expires)) throw signatureFault('found that it has expired');
+  if (expires !== undefined && !(typeof expires === 'number' && nowSeconds < expires))
+    throw signatureFault('found that it has expired');
   return claims;
 }
 
@@ -88,7 +90,8 @@ interface ChosenKey {
 function chosenKey(verification: BundleVerification, head: RegoObject, claims: RegoObject): ChosenKey {
   const id = verification.keyId ?? head.find('kid') ?? claims.find('keyid');
   const known = typeof id === 'string' ? verification.keys.get(id) : undefined;
-  if (typeof id !== 'string' || known === undefined) throw signatureFault(`found the key id ${toJson(id ?? null)}, which is not configured`);
+  if (typeof id !== 'string' || known === undefined)
+    throw signatureFault(`found the key id ${toJson(id ?? null)}, which is not configured`);
   const { algorithm, key, scope } = known;
   if (!isJwsAlgorithm(algorithm)) throw signatureFault(`found that the key "${id}" is for the unknown algorithm "${algorithm}"`);
   try {
@@ -144,7 +147,11 @@ function objectOfJson(text: string, what: string): RegoObject {
 }
 
 function signatureFault(found: string): PosternError {
-  return new PosternError('opa_bundle_signature', `Cannot accept the bundle's signature: ${found}`, 'sign it with "opa build --signing-key"');
+  return new PosternError(
+    'opa_bundle_signature',
+    `Cannot accept the bundle's signature: ${found}`,
+    'sign it with "opa build --signing-key"',
+  );
 }
 
 const DIGESTS: ReadonlyMap<string, string> = new Map([

@@ -333,9 +333,15 @@ function plainStep(
     case 'IsSetStmt':
       return checking(reader(statement.source), (value) => value instanceof RegoSet);
     case 'IsDefinedStmt':
-      return checking((locals) => locals[statement.source], (value) => value !== undefined);
+      return checking(
+        (locals) => locals[statement.source],
+        (value) => value !== undefined,
+      );
     case 'IsUndefinedStmt':
-      return checking((locals) => locals[statement.source], (value) => value === undefined);
+      return checking(
+        (locals) => locals[statement.source],
+        (value) => value === undefined,
+      );
     case 'ArrayAppendStmt':
       return adding(statement.array, reader(statement.value), (target, value) => {
         // Made by this plan's MakeArrayStmt and not yet handed on.

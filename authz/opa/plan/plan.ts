@@ -19,25 +19,44 @@ export type Statement =
   | { readonly type: 'AssignVarOnceStmt' | 'AssignVarStmt'; readonly source: Operand; readonly target: number }
   | { readonly type: 'BlockStmt'; readonly blocks: readonly Block[] }
   | { readonly type: 'BreakStmt'; readonly index: number }
-  | { readonly type: 'CallDynamicStmt'; readonly path: readonly Operand[]; readonly args: readonly number[]; readonly result: number }
+  | {
+      readonly type: 'CallDynamicStmt';
+      readonly path: readonly Operand[];
+      readonly args: readonly number[];
+      readonly result: number;
+    }
   | { readonly type: 'CallStmt'; readonly func: string; readonly args: readonly Operand[]; readonly result: number }
   | { readonly type: 'DotStmt'; readonly source: Operand; readonly key: Operand; readonly target: number }
   | { readonly type: 'EqualStmt' | 'NotEqualStmt'; readonly a: Operand; readonly b: Operand }
   | { readonly type: 'IsArrayStmt' | 'IsObjectStmt' | 'IsSetStmt'; readonly source: Operand }
   | { readonly type: 'IsDefinedStmt' | 'IsUndefinedStmt'; readonly source: number }
   | { readonly type: 'LenStmt'; readonly source: Operand; readonly target: number }
-  | { readonly type: 'MakeArrayStmt' | 'MakeNullStmt' | 'MakeObjectStmt' | 'MakeSetStmt' | 'ResetLocalStmt'; readonly target: number }
+  | {
+      readonly type: 'MakeArrayStmt' | 'MakeNullStmt' | 'MakeObjectStmt' | 'MakeSetStmt' | 'ResetLocalStmt';
+      readonly target: number;
+    }
   | { readonly type: 'MakeNumberIntStmt'; readonly value: number; readonly target: number }
   | { readonly type: 'MakeNumberRefStmt'; readonly text: string; readonly target: number }
   | { readonly type: 'NopStmt' }
   | { readonly type: 'NotStmt'; readonly block: Block }
-  | { readonly type: 'ObjectInsertStmt' | 'ObjectInsertOnceStmt'; readonly object: number; readonly key: Operand; readonly value: Operand }
+  | {
+      readonly type: 'ObjectInsertStmt' | 'ObjectInsertOnceStmt';
+      readonly object: number;
+      readonly key: Operand;
+      readonly value: Operand;
+    }
   | { readonly type: 'ObjectMergeStmt'; readonly a: number; readonly b: number; readonly target: number }
   | { readonly type: 'ResultSetAddStmt'; readonly value: number }
   | { readonly type: 'ReturnLocalStmt'; readonly source: number }
   | { readonly type: 'ScanStmt'; readonly source: number; readonly key: number; readonly value: number; readonly block: Block }
   | { readonly type: 'SetAddStmt'; readonly set: number; readonly value: Operand }
-  | { readonly type: 'WithStmt'; readonly local: number; readonly path: readonly string[]; readonly value: Operand; readonly block: Block };
+  | {
+      readonly type: 'WithStmt';
+      readonly local: number;
+      readonly path: readonly string[];
+      readonly value: Operand;
+      readonly block: Block;
+    };
 
 export interface PlanFunction {
   readonly name: string;
@@ -84,7 +103,9 @@ class Reader {
   constructor(document: unknown) {
     this.#root = fieldsOf(document, 'plan.json');
     const { strings } = fieldsOf(this.#root['static'] ?? {}, 'static');
-    this.#strings = listOf(strings ?? [], 'static.strings').map((entry) => textOf(fieldsOf(entry, 'string')['value'] ?? '', 'string'));
+    this.#strings = listOf(strings ?? [], 'static.strings').map((entry) =>
+      textOf(fieldsOf(entry, 'string')['value'] ?? '', 'string'),
+    );
   }
 
   document(): PlanDocument {

@@ -39,7 +39,7 @@ class PlanProgram implements OpaProgram {
     const run: Run = { builtins: { meter, nowNs }, results: new RegoSet(), memo: new Map(), depth: 0 };
     try {
       plan(read.value, this.#data, run);
-      return resultOf(run.results.elements());
+      return resultOf(run.results);
     } catch (error) {
       return denialOf(error);
     }

@@ -103,7 +103,7 @@ export class OpaInstance {
     this.#heapStart = this.#run('opa_heap_ptr_get');
   }
 
-  /** @returns the result set as JSON */
+  /** @returns the result set in Rego's notation, in which a set is not just a list in no order */
   evaluate(entrypoint: number, input: Uint8Array, meter: Meter, nowNs: bigint): string {
     this.#meter = meter;
     this.#nowNs = nowNs;
@@ -112,7 +112,9 @@ export class OpaInstance {
     this.#reserve(end);
     this.#write(input, this.#heapStart);
     const heap = (end + 7) & ~7;
-    return this.#text(this.#run('opa_eval', 0, entrypoint, this.#dataAddress, this.#heapStart, input.length, heap, 0));
+    return this.#text(
+      this.#run('opa_eval', 0, entrypoint, this.#dataAddress, this.#heapStart, input.length, heap, REGO_NOTATION),
+    );
   }
 
   #run(name: string, ...args: number[]): number {
@@ -173,6 +175,7 @@ export class OpaInstance {
   }
 }
 
+const REGO_NOTATION = 1;
 const FUNCTIONS = [
   'opa_eval',
   'opa_malloc',

@@ -10,8 +10,9 @@ import { denied } from '../outcome.ts';
 import type { OpaDenied, OpaOutcome } from '../outcome.ts';
 import { denialOf, readInput, resultOf } from '../program.ts';
 import type { OpaProgram } from '../program.ts';
-import { RegoObject } from '../value.ts';
+import { RegoObject, RegoSet } from '../value.ts';
 import type { RegoValue } from '../value.ts';
+import { parseValueText } from '../value-text.ts';
 import { HOST_IMPORTS, OpaInstance, PAGE_BYTES } from './abi.ts';
 import { compileModule, isTrap, makeMemory } from './engine.ts';
 import type { WasmModule } from './engine.ts';
@@ -23,7 +24,8 @@ import { moduleFault } from './reader.ts';
 export function loadWasmProgram(bytes: Uint8Array, data: RegoValue, limits: OpaLimits): OpaProgram {
   const metered = meterModule(bytes, HOST_IMPORTS);
   const pages = Math.floor(limits.memoryBytes / PAGE_BYTES);
-  if (metered.minPages > pages) throw moduleFault(`found that it wants ${metered.minPages} pages of memory, wanted at most ${pages}`);
+  if (metered.minPages > pages)
+    throw moduleFault(`found that it wants ${metered.minPages} pages of memory, wanted at most ${pages}`);
   let module: WasmModule;
   try {
     module = compileModule(metered.bytes);
@@ -68,13 +70,11 @@ class WasmProgram implements OpaProgram {
     try {
       instance = this.#instance ?? this.#prepare(this.#instantiate());
       this.#instance = null;
-      const results = parseJson(
-        instance.evaluate(id, bytes, new Meter(this.#limits.fuel, this.#limits.memoryBytes), nowNs),
-        RESULT_DEPTH,
-      );
+      const meter = new Meter(this.#limits.fuel, this.#limits.memoryBytes);
+      const results = parseValueText(instance.evaluate(id, bytes, meter, nowNs));
       // Memory never shrinks: an instance that has grown much is let go.
       if (instance.pages <= Math.max(this.#minPages, this.#maxPages / 2)) this.#instance = instance;
-      return results.ok ? resultOf(results.value) : denied('opa_abort', 'the module answered with no JSON');
+      return results instanceof RegoSet ? resultOf(results) : denied('opa_abort', 'the module answered with no result set');
     } catch (error) {
       return this.#denialOf(error, instance);
     }
@@ -139,5 +139,3 @@ function requireBuiltins(ids: ReadonlyMap<string, number>): ReadonlyMap<number, 
 
 /** Most that the counter, an i32, can hold; data is read once, and bounded by memory. */
 const LOAD_FUEL = 0x7fff_ffff;
-/** The result set and its bindings come on top of the value. */
-const RESULT_DEPTH = 512;

@@ -15,7 +15,12 @@ export function policyNames(): readonly string[] {
 }
 
 /** Builds a bundle and gives its archive. `sources` are files or folders; the bundle's paths are relative to `folder`. */
-export function opaBuild(folder: string, target: 'wasm' | 'plan', entrypoints: readonly string[], more: readonly string[] = []): Buffer {
+export function opaBuild(
+  folder: string,
+  target: 'wasm' | 'plan',
+  entrypoints: readonly string[],
+  more: readonly string[] = [],
+): Buffer {
   const output = join(folder, '..', `${target}.tar.gz`);
   const entries = entrypoints.flatMap((entrypoint) => ['-e', entrypoint]);
   execFileSync(requirePeer('opa'), ['build', '-t', target, ...entries, '-o', output, ...more, '-b', folder], { stdio: 'pipe' });

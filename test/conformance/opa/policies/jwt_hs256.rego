@@ -6,7 +6,7 @@ default allow := false
 token := t if [_, t] := split(input.headers.authorization, " ")
 
 claims := payload if {
-	[true, _, payload] := io.jwt.decode_verify(token, {"secret": "a-secret-of-thirty-two-characters", "iss": "https://idp.test", "aud": "orders", "time": 1767225600000000000})
+	[true, _, payload] = io.jwt.decode_verify(token, {"secret": "a-secret-of-thirty-two-characters", "iss": "https://idp.test", "aud": "orders", "time": 1767225600000000000})
 }
 
 allow if {
