@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { compilePolicies } from '../plan/compile.ts';
 import { readPolicies } from '../policy/read.ts';
+import { selectPolicies } from '../policy/select.ts';
 import { explain, readModel } from './explain.ts';
 import type { AuthzInput, RequestAttributes } from './input.ts';
 
@@ -84,5 +85,53 @@ describe('explain()', () => {
 
   test('says so when no policy selects the workload', () => {
     expect(explain({ ...set, policies: [] }, input(WEB, {}), 'deny').text).toBe('denied: no policy selects the workload');
+  });
+});
+
+describe('explain() of our own kinds', () => {
+  const documents = `apiVersion: security.postern.mesh/v1alpha1
+kind: ClusterAccessPolicy
+metadata: { name: top }
+spec: { inheritance: ceiling, action: ALLOW, rules: [{ name: gets, to: [{ methods: [GET, PUT] }] }] }
+---
+apiVersion: security.postern.mesh/v1alpha1
+kind: AccessPolicy
+metadata: { name: own, namespace: shop }
+spec: { rules: [{ name: prod, from: [{ tags: [env=prod] }], to: [{ paths: ["/orders/*"] }] }] }
+---
+apiVersion: security.postern.mesh/v1alpha1
+kind: AccessPolicy
+metadata: { name: trial, namespace: shop }
+spec: { mode: audit, rules: [{ name: all, to: [{ paths: ["/orders/*"] }] }] }
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: tls, namespace: shop }
+spec: { mtls: { mode: STRICT } }
+`;
+  const options = { rootNamespace: 'istio-system', trustDomain: 'demo.mesh', trustDomainAliases: [] };
+  const workload = { namespace: 'shop', labels: {}, serviceAccount: null };
+  const own = selectPolicies(readPolicies(documents, 'own.yaml').set, workload, options);
+  const asked = input(WEB, {});
+  const plaintext = { ...asked, connection: { ...asked.connection, tls: false } };
+
+  test.each([
+    {
+      why: 'the rule that nearly allowed, no trial',
+      of: asked,
+      text: 'denied: no rule matched; nearest:\nshop/own#prod: `from`',
+    },
+    {
+      why: 'the rule of a ceiling that came nearest',
+      of: input(WEB, { method: 'POST' }),
+      text: 'denied: no rule of the ceiling /top matched; nearest:\n/top#gets: `to` does not include method POST',
+    },
+    {
+      why: 'who demands mutual TLS',
+      of: plaintext,
+      text: 'denied: the connection is plaintext, and mutual TLS is required (shop/tls)',
+    },
+  ])('tells $why', ({ of, text }) => {
+    expect(explain(own, of, 'allow').text).toContain(text);
   });
 });

@@ -56,18 +56,22 @@ export function explain(set: WorkloadPolicies, input: AuthzInput, whenNoneSelect
     const verb = effect === 'allow' ? 'allowed' : 'denied';
     return { effect, code, matched, nearest: null, text: `${verb} by ${policy}#${rule}${at(matched)}` };
   }
-  if (code !== 'denied_no_match') return { effect, code, matched: null, nearest: null, text: TEXTS[code] ?? code };
-  const nearest = nearestMiss(set, input);
-  const text =
-    nearest === null ? 'denied: the ALLOW policies have no rules' : `denied: no rule matched; nearest:\n${nearest.text}`;
+  const candidates = code === 'denied_outside_ceiling' ? titled(set, policy) : code === 'denied_no_match' ? set.policies : null;
+  if (candidates === null) {
+    const why = policy === null ? '' : ` (${policy})`;
+    return { effect, code, matched: null, nearest: null, text: `${TEXTS[code] ?? code}${why}` };
+  }
+  const nearest = nearestMiss(set, candidates, input);
+  const missed = code === 'denied_no_match' ? 'no rule matched' : `no rule of the ceiling ${policy} matched`;
+  const text = nearest === null ? 'denied: the ALLOW policies have no rules' : `denied: ${missed}; nearest:\n${nearest.text}`;
   return { effect, code, matched: null, nearest, text };
 }
 
-function nearestMiss(set: WorkloadPolicies, input: AuthzInput): NearestMiss | null {
+function nearestMiss(set: WorkloadPolicies, candidates: readonly Policy[], input: AuthzInput): NearestMiss | null {
   let best: NearestMiss | null = null;
   let bestCost = Infinity;
-  for (const policy of set.policies) {
-    if (policy.action !== 'ALLOW') continue;
+  for (const policy of candidates) {
+    if (policy.action !== 'ALLOW' || policy.mode !== 'enforce') continue;
     for (const rule of policy.rules) {
       const misses = missesOf(set, policy, rule, input);
       const cost = costOf(misses);
@@ -181,17 +185,26 @@ function foundValue(name: string, input: AuthzInput, token: Token | null): strin
 }
 
 function isThere(name: string, input: AuthzInput, token: Token | null): boolean {
+  if (name.includes(' or ')) return name.split(' or ').some((one) => isThere(one, input, token));
+  if (name.startsWith('tags['))
+    return (input.connection.tags ?? []).some((tag) => tag.startsWith(`${name.slice('tags['.length, -1)}=`));
+  if (name === 'connection.tls' || name === 'connection.protocol') return true;
   if (!name.startsWith('request.headers[')) return token !== null;
   return (input.request?.fields.values(name.slice('request.headers['.length, -1).toLowerCase()).length ?? 0) > 0;
 }
 
 function locate(set: WorkloadPolicies, title: string, ruleName: string): RuleReference | null {
-  for (const policy of set.policies) {
-    if (policyTitle(policy, set.namespace) !== title) continue;
+  for (const policy of titled(set, title)) {
     const rule = policy.rules.find(({ name }) => name === ruleName);
     if (rule !== undefined) return { policy: title, rule: ruleName, position: rule.position };
   }
   return null;
+}
+
+/** Policies of that title, those of the tree included. */
+function titled(set: WorkloadPolicies, title: string | null): readonly Policy[] {
+  const inherited = set.levels.flatMap(({ ceilings, musts }) => [...ceilings, ...musts]);
+  return [...inherited, ...set.policies].filter((policy) => policyTitle(policy, set.namespace) === title);
 }
 
 function at(reference: RuleReference | null): string {
@@ -221,6 +234,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   allowed_no_policy: 'allowed: no ALLOW policy selects the workload, and nothing denied the request',
   denied_no_policy: 'denied: no policy selects the workload',
   engine_error: 'denied: the identity cannot be judged',
+  mtls_required: 'denied: the connection is plaintext, and mutual TLS is required',
+  denied_by_network_policy: 'denied: no network policy accepts the connection',
 };
 
 const MAX_MODEL_BYTES = 256 * 1024 * 1024;
