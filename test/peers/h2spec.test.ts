@@ -44,7 +44,12 @@ test.skipIf(hasNoPeer).each(['h2c', 'mutual TLS'])(
     const relay = isClear ? null : keep(await startTlsRelay(sidecar.inboundPort, web, ['h2']));
     expect(await outcome(relay?.port ?? sidecar.inboundPort)).toEqual(EVERY_CASE);
     expect(await sidecar.metric('postern_http2_faults_total')).toBeGreaterThan(50);
-    await eventually('every connection to be closed', async () => (await sidecar.metric('postern_connections_open')) === 0);
+    // What is dropped after a fault lingers for two seconds.
+    await eventually(
+      'every connection to be closed',
+      async () => (await sidecar.metric('postern_connections_open')) === 0,
+      15_000,
+    );
   },
   110_000,
 );
