@@ -73,7 +73,6 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     this.#outlet = new Outlet(this.#socket, this.#isTls);
     if (socket !== null) this.#state = IDLE;
     else if (this.#isTls) this.#outlet.hold();
-    if (socket === null) service.wheel.arm(this, service.connectMs);
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#closed(error.code ?? error.message));
     this.#socket.on('close', () => this.#closed(''));
     this.#socket.on('drain', () => this.#drained());
@@ -105,10 +104,8 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
     this.#informational = 0;
     this.#overMs = this.#service.overMs(downstream.exchange);
     this.#service.begun(this.endpoint, downstream.exchange);
-    if (this.#state !== CONNECTING) {
-      this.#wait(Infinity);
-      this.#state = HEAD;
-    }
+    this.#wait(this.#state === CONNECTING ? this.#service.connectMs : Infinity);
+    if (this.#state !== CONNECTING) this.#state = HEAD;
   }
 
   requestHead(head: RequestHead, exchange: Exchange): void {
@@ -218,9 +215,9 @@ export class H1Upstream extends Deadline implements Reader, Upstream, IdleConnec
   }
 
   onDeadline(): void {
-    if (this.#state === CONNECTING) this.#fail('upstream_connect_timeout', '');
-    else if (this.#state === IDLE || this.#state === TUNNEL) this.#destroy();
+    if (this.#state === IDLE || this.#state === TUNNEL) this.#destroy();
     else if (this.#overMs <= this.#service.wheel.nowMs) this.#fail('request_timeout', '');
+    else if (this.#state === CONNECTING) this.#fail('upstream_connect_timeout', '');
     else if (this.#isPaused) this.#fail('downstream_closed', 'response_not_taken');
     else this.#fail('upstream_timeout', '');
   }

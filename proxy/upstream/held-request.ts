@@ -21,6 +21,8 @@ export interface Waiting {
 
 export class HeldRequest extends Deadline implements Upstream {
   readonly endpoint: Endpoint;
+  /** What it is when nothing has come for it in time. */
+  lateness: Failure = 'upstream_connect_timeout';
   readonly downstream: Downstream;
   readonly pool: CallerPool;
   readonly #waiting: Waiting;
@@ -81,7 +83,7 @@ export class HeldRequest extends Deadline implements Upstream {
   onDeadline(): void {
     if (this.#carrier !== null || this.#isOver) return;
     this.#waiting.dropped(this);
-    this.fail('upstream_connect_timeout', 'waiting');
+    this.fail(this.lateness, 'waiting');
     flushOutlets();
   }
 

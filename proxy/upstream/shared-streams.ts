@@ -47,7 +47,7 @@ export class SharedStreams implements Waiting, HandshakeOwner {
     endpoint.waiting.push(request);
     this.waiting++;
     this.#service.begun(endpoint, downstream.exchange);
-    this.#service.wheel.arm(request, this.#service.connectMs);
+    this.#arm(request);
     return request;
   }
 
@@ -135,6 +135,14 @@ export class SharedStreams implements Waiting, HandshakeOwner {
     handshake.endpoint.handshakes--;
     this.#service.wheel.remove(handshake);
     this.#service.closed(handshake);
+  }
+
+  /** It waits no longer than for a connection, and not beyond the end of its exchange. */
+  #arm(request: HeldRequest): void {
+    const { connectMs, wheel } = this.#service;
+    const leftMs = this.#service.overMs(request.downstream.exchange) - wheel.nowMs;
+    if (leftMs < connectMs) request.lateness = 'request_timeout';
+    wheel.arm(request, Math.min(connectMs, leftMs));
   }
 
   #next(endpoint: Endpoint): HeldRequest | null {
