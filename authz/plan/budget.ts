@@ -28,5 +28,5 @@ export class CompileBudget {
   }
 }
 
-/** Some ten seconds; 10,000 rules as a mesh has them take a hundredth. */
-const MAX_STEPS = 400_000_000;
+/** A few seconds; 10,000 rules as a mesh has them take a hundredth. */
+const MAX_STEPS = 100_000_000;

@@ -23,7 +23,12 @@ export interface ByteAutomaton {
 }
 
 export function buildByteAutomata(patterns: readonly NumberedPattern[], budget: CompileBudget): readonly ByteAutomaton[] {
-  return splitByBudget(patterns, (items) => new Construction(items, budget).build());
+  const automata: ByteAutomaton[] = [];
+  for (let at = 0; at < patterns.length; at += MOST_TOGETHER) {
+    const some = patterns.slice(at, at + MOST_TOGETHER);
+    automata.push(...splitByBudget(some, (items) => new Construction(items, budget).build()));
+  }
+  return automata;
 }
 
 /** One automaton of all patterns, or null where it would be too large. */
@@ -58,8 +63,9 @@ class Construction {
 
   constructor(patterns: readonly NumberedPattern[], budget: CompileBudget) {
     this.#budget = budget;
-    this.#maxStates = patterns.length === 1 ? MAX_STATES_ALONE : MAX_STATES_TOGETHER;
     for (const { id, pattern } of patterns) this.#starts.push(this.#add(pattern, this.#node({ kind: 'accept', id })));
+    // Patterns that do not multiply need about a state for each node.
+    this.#maxStates = patterns.length === 1 ? MAX_STATES_ALONE : Math.min(MAX_STATES_ALONE, LEAST_STATES + this.#nodes.length);
   }
 
   build(): ByteAutomaton {
@@ -227,4 +233,6 @@ const WORD: readonly ByteRange[] = [
 const NEWLINE: readonly ByteRange[] = [{ low: 0x0a, high: 0x0a }];
 const MAX_NODES = 60_000;
 const MAX_STATES_ALONE = 8192;
-const MAX_STATES_TOGETHER = 2048;
+const LEAST_STATES = 256;
+/** More are not even tried: patterns that multiply would take long to be found out. */
+const MOST_TOGETHER = 16;

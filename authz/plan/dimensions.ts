@@ -124,7 +124,7 @@ export class SlotPatterns {
     const automata = this.use.isExhaustive ? this.#joint(bytes, budget) : buildByteAutomata(bytes, budget);
     this.#rangesOfBytes = this.#pushAutomata('bytes', automata, bytes.length, ({ accepts }) => accepts);
     const templates = [...this.#templates.values()].map(({ id, pattern }) => ({ id, segments: pattern.segments }));
-    this.#rangesOfTemplate = this.#pushAutomata('template', buildTemplates(templates), templates.length, ({ states }) =>
+    this.#rangesOfTemplate = this.#pushAutomata('template', buildTemplates(templates, budget), templates.length, ({ states }) =>
       states.map(({ accepts }) => accepts),
     );
     const { isExhaustive, source } = this.use;

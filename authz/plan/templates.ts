@@ -3,6 +3,7 @@
  * `pchar`, at least one, possibly empty (RFC 3986, as Envoy 1.40 reads it; older ones
  * left out "=" and "*", so that a denied template could be passed by).
  */
+import type { CompileBudget } from './budget.ts';
 import { StateNumbers, sortedUnique, splitByBudget } from './automaton.ts';
 
 export interface Template {
@@ -29,8 +30,8 @@ export interface TemplateAutomaton {
   readonly states: readonly TemplateState[];
 }
 
-export function buildTemplates(templates: readonly Template[]): readonly TemplateAutomaton[] {
-  return splitByBudget(templates, buildOne);
+export function buildTemplates(templates: readonly Template[], budget: CompileBudget): readonly TemplateAutomaton[] {
+  return splitByBudget(templates, (items) => buildOne(items, budget));
 }
 
 /** Whether every byte may stand in `{*}` and `{**}`. */
@@ -48,9 +49,9 @@ interface TreeNode {
   readonly ends: number[];
 }
 
-function buildOne(templates: readonly Template[]): TemplateAutomaton {
+function buildOne(templates: readonly Template[], budget: CompileBudget): TemplateAutomaton {
   const tree = buildTree(templates);
-  const states = new StateNumbers(MAX_STATES);
+  const states = new StateNumbers(Math.min(MAX_STATES, LEAST_STATES + STATES_EACH * tree.length));
   const start = states.of([0]);
   const built: TemplateState[] = [];
   for (let state = 0; state < states.sets.length; state++) {
@@ -61,9 +62,11 @@ function buildOne(templates: readonly Template[]): TemplateAutomaton {
     const invalid = step('invalid', null);
     const empty = step('empty', '');
     const literals = new Map<string, number>();
+    budget.spend(16 * nodes.length);
     for (const node of nodes) {
       for (const literal of node.literals.keys()) {
         if (literal === '' || literals.has(literal)) continue;
+        budget.spend(8 * nodes.length);
         literals.set(literal, step(isWildcardSegment(literal) ? 'valid' : 'invalid', literal));
       }
     }
@@ -120,4 +123,7 @@ for (const byte of Buffer.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
   WILDCARD_BYTES[byte] = 1;
 }
 
-const MAX_STATES = 200_000;
+/** Patterns that seldom overlap need about one state for each node of their tree. */
+const LEAST_STATES = 32_768;
+const STATES_EACH = 4;
+const MAX_STATES = 1_000_000;
