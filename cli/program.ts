@@ -2,7 +2,9 @@
 import { Command, CommanderError } from 'commander';
 
 import { addDebugCommands } from './commands/debug.ts';
+import { addOpaCommands } from './commands/opa.ts';
 import { addQuestionCommands } from './commands/questions.ts';
+import { addTokenCommands } from './commands/tokens.ts';
 import { addRunCommands } from './commands/run.ts';
 import { EXIT } from './exit.ts';
 import type { VerbStreams } from './verbs/verb.ts';
@@ -50,6 +52,8 @@ export function buildProgram(context: CommandContext): Command {
 
   addRunCommands(program, context);
   addQuestionCommands(program, context);
+  addTokenCommands(program, context);
+  addOpaCommands(program, context);
   addDebugCommands(program, context);
   return program;
 }

@@ -8,7 +8,7 @@ import type { OpaProgram } from './program.ts';
 import { loadWasmProgram } from './wasm/program.ts';
 
 /** @throws {PosternError} when the policy cannot be loaded within the limits */
-export function loadProgram({ data, policy }: Bundle, limits: OpaLimits): OpaProgram {
+export function loadProgram({ data, policy }: Pick<Bundle, 'data' | 'policy'>, limits: OpaLimits): OpaProgram {
   return policy.kind === 'wasm' ? loadWasmProgram(policy.bytes, data, limits) : loadPlanProgram(policy.bytes, data, limits);
 }
 

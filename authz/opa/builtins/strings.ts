@@ -73,8 +73,13 @@ export const STRING_BUILTINS: BuiltinTable = {
 };
 
 function replaceAll(text: string, old: string, next: string, { meter }: BuiltinContext): string {
-  const hits = old === '' ? text.length + 1 : text.split(old).length - 1;
-  meter.hold(2 * (text.length + hits * next.length));
+  let hits = old === '' ? text.length + 1 : 0;
+  for (let at = text.indexOf(old); old !== '' && at >= 0; at = text.indexOf(old, at + old.length)) {
+    meter.hold(32 + 2 * next.length);
+    hits++;
+  }
+  meter.hold(2 * text.length + (old === '' ? hits * (32 + 2 * next.length) : 0));
+  if (hits === 0) return text;
   if (old !== '') return text.split(old).join(next);
   return `${next}${[...text].map((point) => `${point}${next}`).join('')}`;
 }

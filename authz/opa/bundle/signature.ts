@@ -59,7 +59,8 @@ function verifiedClaims(bytes: Uint8Array, verification: BundleVerification, now
   const tokens = document.find('signatures');
   const [token, ...others] = isArray(tokens) ? tokens : [];
   if (typeof token !== 'string' || others.length > 0) throw signatureFault('found no single signature');
-  if (document.find('plugin') !== undefined) throw signatureFault('found that it names a plugin');
+  const plugin = document.find('plugin') ?? '';
+  if (plugin !== '' && plugin !== '_default') throw signatureFault('found that it names a plugin');
 
   const [header = '', payload = '', signature, ...rest] = token.split('.');
   if (signature === undefined || rest.length > 0) throw signatureFault('found no JWS in compact form');

@@ -90,7 +90,7 @@ class Compiler {
     const steps = statements.map((statement) => this.#statement(statement));
     return (locals, run) => {
       for (const step of steps) {
-        run.builtins.meter.spend(1);
+        run.builtins.meter.spend(STATEMENT_COST);
         const signal = step(locals, run);
         if (signal !== 0) return signal;
       }
@@ -439,5 +439,7 @@ const RETURN = -1;
 const UNDEFINED = 1;
 /** Once a function has returned, its result is where its input was: it needs that no more. */
 const RESULT = 0;
+/** A statement takes as long as some instructions of a module, in which fuel is counted. */
+const STATEMENT_COST = 4;
 /** Rego knows no recursion; a plan that was made by hand may. */
 const MAX_CALLS = 400;

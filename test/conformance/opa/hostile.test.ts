@@ -142,23 +142,27 @@ describe.skipIf(peer('opa') === null)('hostile policies and inputs', () => {
       return answer.ok ? answer.json : answer.code;
     };
 
-    test.each(['wasm', 'plan'])('%s: a question out of time is denied, the worker replaced, those behind it answered', async (target) => {
-      const evaluator = evaluatorOf({ fuel: 2_000_000_000, deadlineMs: 400 }, target);
-      while ((await ask(evaluator, { do: 'allow' })) !== 'true') await new Promise((wake) => setTimeout(wake, 50));
-      const before = evaluator.counts().replaced;
-      const begun = performance.now();
-      const stuck = ask(evaluator, { do: 'loop' });
-      await new Promise((wake) => setTimeout(wake, 250));
-      const behind = Array.from({ length: 5 }, () => ask(evaluator, { do: 'allow' }));
-      expect(await stuck).toBe('opa_timeout');
-      expect(performance.now() - begun).toBeLessThan(650);
-      const answers = await Promise.all(behind);
-      expect(answers.every((answer) => answer === 'true' || answer === 'opa_timeout')).toBe(true);
-      expect(evaluator.counts().replaced).toBe(before + 1);
-      await new Promise((wake) => setTimeout(wake, 500));
-      expect(await ask(evaluator, { do: 'allow' })).toBe('true');
-      await evaluator.close();
-    });
+    test.each(['wasm', 'plan'])(
+      '%s: a question out of time is denied, the worker replaced, those behind it answered',
+      async (target) => {
+        const evaluator = evaluatorOf({ fuel: 2_000_000_000, deadlineMs: 400 }, target);
+        while ((await ask(evaluator, { do: 'allow' })) !== 'true') await new Promise((wake) => setTimeout(wake, 50));
+        const before = evaluator.counts().replaced;
+        const begun = performance.now();
+        const stuck = ask(evaluator, { do: 'loop' });
+        await new Promise((wake) => setTimeout(wake, 250));
+        const behind = Array.from({ length: 5 }, () => ask(evaluator, { do: 'allow' }));
+        expect(await stuck).toBe('opa_timeout');
+        expect(performance.now() - begun).toBeLessThan(650);
+        const answers = await Promise.all(behind);
+        expect(answers.every((answer) => answer === 'true' || answer === 'opa_timeout')).toBe(true);
+        expect(evaluator.counts().replaced).toBe(before + 1);
+        let last: unknown = null;
+        for (let tries = 0; tries < 25 && last !== 'true'; tries++) last = await ask(evaluator, { do: 'allow' });
+        expect(last).toBe('true');
+        await evaluator.close();
+      },
+    );
 
     test('more questions than may wait are denied at once', async () => {
       const evaluator = evaluatorOf({ queue: 10 });

@@ -116,33 +116,21 @@ export const INPUTS: Readonly<Record<string, MakeInput>> = {
     },
   }),
   jwt_hs256: (d) => {
-    const secret = d.one('a-secret-of-thirty-two-characters', 'a-secret-of-thirty-two-characters', 'another-secret');
-    const claims = d.partly(
-      {
-        iss: d.one('https://idp.test', 'https://idp.test', 'https://evil.test'),
-        aud: d.one<unknown>('orders', ['x', 'orders'], 'mail', 7),
-        exp: d.one<unknown>(1_767_225_601, 1_900_000_000, 1_700_000_000, '1900000000'),
-        nbf: d.one(0, 1_767_225_600, 1_767_225_601),
-        scope: d.one('orders:read', 'a orders:read b', ''),
-        admin: d.one(true, false),
-      },
-      0.15,
-    );
-    const token = hmacToken(
-      d.one(
-        { alg: 'HS256' },
-        { alg: 'HS256', typ: 'JWT' },
-        { alg: 'none' },
-        { alg: 'HS512' },
-        { alg: 'HS256', crit: ['b64'], b64: false },
-      ),
-      claims,
-      secret,
-    );
-    return {
-      method: method(d),
-      headers: { authorization: d.one(`Bearer ${token}`, `Bearer ${token}`, `Bearer ${token}x`, 'Bearer a.b', 'Basic') },
+    // Mostly one fault at most, so that each is seen to be the reason.
+    const fault = d.int(0, 11);
+    const claims = {
+      iss: fault === 1 ? 'https://evil.test' : 'https://idp.test',
+      ...(fault === 2 ? {} : { aud: fault === 3 ? d.one<unknown>('mail', 7) : d.one<unknown>('orders', ['x', 'orders']) }),
+      exp: fault === 4 ? d.one<unknown>(1_767_225_600, 1_700_000_000, '1900000000') : d.one(1_767_225_601, 1_900_000_000),
+      nbf: fault === 5 ? 1_767_225_601 : d.one(0, 1_767_225_600),
+      ...d.partly({ scope: d.one('orders:read', 'a orders:read b', ''), admin: d.one(true, false, false) }),
     };
+    const good = d.one<object>({ alg: 'HS256' }, { alg: 'HS256', typ: 'JWT' });
+    const bad = d.one<object>({ alg: 'none' }, { alg: 'HS512' }, { alg: 'HS256', crit: ['b64'], b64: false }, {});
+    const secret = fault === 7 ? 'another-secret' : 'a-secret-of-thirty-two-characters';
+    const token = hmacToken(fault === 6 ? bad : good, claims, secret);
+    const sent = fault === 8 ? d.one(`Bearer ${token}x`, 'Bearer a.b', 'Basic') : `Bearer ${token}`;
+    return { method: method(d), headers: { authorization: sent } };
   },
   jwt_claims: (d) => {
     const claims = d.partly({
