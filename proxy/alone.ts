@@ -88,6 +88,7 @@ class Life {
 async function leave(feed: PolicyFeed, life: Life): Promise<never> {
   await life.ended;
   await feed.close();
+  // Status and admin have answered until now.
   for (const file of life.files) rmSync(file, { force: true });
   process.exit(0);
 }

@@ -109,7 +109,6 @@ export class DataProcess {
     this.#log.info({ cause, open: this.sidecar.runtime.connections.size }, 'draining');
     await this.sidecar.drain(hasSuccessor);
     this.#identity?.close();
-    this.stopStatus();
   }
 }
 

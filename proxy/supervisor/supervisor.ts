@@ -123,8 +123,8 @@ export class Supervisor {
     this.#sockets.release();
     await this.#fleet.drain(this.#drainMs());
     this.#sockets.removeFiles();
-    this.#status.close(socketFiles());
     await this.#feed.close();
+    this.#status.close(socketFiles());
   }
 
   /** Replaces the workers one by one, by the program and the configuration as they are on disk now. */
