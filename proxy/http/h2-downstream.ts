@@ -270,4 +270,4 @@ const TICK_MS = 1_000;
 /** How long what a caller still sends is read and dropped after our last byte, milliseconds. */
 const LINGER_MS = 2_000;
 /** Records that a connection keeps between its streams, of about a kilobyte each. */
-const SPARE_MAX = 32;
+const SPARE_MAX = 100;

@@ -4,7 +4,7 @@
  */
 import type { Runtime } from '../runtime.ts';
 import type { MetricName } from './metrics.ts';
-import { DIRECTIONS, DURATION_BOUNDS_MS, STATUSES, VERDICTS } from './report.ts';
+import { DIRECTIONS, DURATION_BOUNDS_MS, GRPC_STATUSES, STATUSES, VERDICTS } from './report.ts';
 import { labelText, Series, type Samples } from './samples.ts';
 
 /** What this process has counted. */
@@ -47,6 +47,13 @@ function fillRequests(runtime: Runtime, gauge: MakeGauge): void {
   }
   const failures = gauge('postern_failures_total');
   for (const [reason, count] of report.failures) failures.set({ reason }, count);
+  const calls = gauge('postern_grpc_calls_total');
+  for (const [d, direction] of DIRECTIONS.entries()) {
+    for (let status = 0; status < GRPC_STATUSES; status++) {
+      const count = report.calls[d * GRPC_STATUSES + status] ?? 0;
+      if (count > 0) calls.set({ direction, status: status === GRPC_STATUSES - 1 ? 'none' : String(status) }, count);
+    }
+  }
   const faults = gauge('postern_http2_faults_total');
   for (const [fault, count] of report.http2Faults) faults.set({ fault }, count);
 }

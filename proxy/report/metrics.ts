@@ -9,6 +9,10 @@ export const METRICS = {
   postern_response_bytes_total: { labels: ['direction'], help: 'Bytes of response bodies.' },
   postern_decisions_total: { labels: ['decision', 'code', 'policy'], help: 'Decisions by the policy that made them.' },
   postern_failures_total: { labels: ['reason'], help: 'Exchanges and connections that failed, by reason.' },
+  postern_grpc_calls_total: {
+    labels: ['direction', 'status'],
+    help: 'gRPC calls by the `grpc-status` that the caller got; `none` for those that ended without one.',
+  },
   postern_http2_faults_total: {
     labels: ['fault'],
     help: 'Streams and sessions of HTTP/2 that were ended for what the caller did, by fault.',

@@ -25,6 +25,8 @@ export const VERDICTS: readonly Verdict[] = ['forwarded', 'denied', 'failed'];
 export const DIRECTIONS = ['inbound', 'outbound'] as const;
 /** Statuses that are counted apart; anything else counts as 0. */
 export const STATUSES = 600;
+/** gRPC's 17 statuses, and one place for everything else. */
+export const GRPC_STATUSES = 18;
 
 export interface ReportOptions {
   readonly accessLog: LineSink | null;
@@ -43,6 +45,8 @@ export class Report {
   /** Exchanges and connections that a swap found open and judged again, and those of them that it ended. */
   rejudged = 0;
   revoked = 0;
+  /** gRPC calls by how they ended, `[direction][status]`, flat; the last of each direction said nothing of the kind. */
+  readonly calls = new Float64Array(DIRECTIONS.length * GRPC_STATUSES);
   /** Faults of callers that speak HTTP/2, of streams and of sessions; as many as there are names. */
   readonly http2Faults = new Map<H2Fault, number>();
   readonly ring: DecisionRing;
@@ -90,6 +94,7 @@ export class Report {
     this.durationSumMs[direction] = (this.durationSumMs[direction] ?? 0) + durationMs;
     this.bytes[direction * 2] = (this.bytes[direction * 2] ?? 0) + exchange.bytesReceived;
     this.bytes[direction * 2 + 1] = (this.bytes[direction * 2 + 1] ?? 0) + exchange.bytesSent;
+    if (exchange.isGrpc) this.#countCall(direction, exchange.grpcStatus);
     if (decision !== null) this.#countDecision(decision);
     if (failure !== null) {
       this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
@@ -130,6 +135,12 @@ export class Report {
     }
     this.accessLog?.push(tcpLine(exchange, now));
     this.flows?.push(`${JSON.stringify(tcpFlowRecord(exchange, this.#workload, now))}\n`);
+  }
+
+  #countCall(direction: number, status: number): void {
+    const isKnown = status >= 0 && status < GRPC_STATUSES - 1;
+    const cell = direction * GRPC_STATUSES + (isKnown ? status : GRPC_STATUSES - 1);
+    this.calls[cell] = (this.calls[cell] ?? 0) + 1;
   }
 
   #countDecision(decision: Decision): void {
