@@ -69,6 +69,20 @@ async function rawPeer(onSocket: (socket: Socket) => void): Promise<{ port: numb
 describe('a peer that is not the expected one gets no byte of HTTP', () => {
   test.each([
     ['an SVID of another workload', mesh.svid('other'), {}, 'upstream_identity', 'unexpected_id'],
+    [
+      'an SVID of another workload, where HTTP/2 is agreed on',
+      mesh.svid('other'),
+      { ALPNProtocols: ['h2'] },
+      'upstream_identity',
+      'unexpected_id',
+    ],
+    [
+      'the right ID by the wrong authority, where HTTP/2 is agreed on',
+      impostor.svid('app'),
+      { ALPNProtocols: ['h2'] },
+      'upstream_identity',
+      '',
+    ],
     ['an SVID of another trust domain that we know', foreign.svid('app'), {}, 'upstream_identity', ''],
     ['the right ID by the wrong authority', impostor.svid('app'), {}, 'upstream_identity', ''],
     ['the right ID that is no longer valid', mesh.fresh('app', -1_000), {}, 'upstream_identity', 'expired'],
