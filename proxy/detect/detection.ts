@@ -79,7 +79,8 @@ export class Detection extends Deadline implements Reader, DownstreamConnection 
 
   onEnd(): void {
     if (this.#isDone) return;
-    this.#decide(this.#held === null ? 'end' : 'unclear');
+    if (this.#tentative !== null && this.#held === null) this.#giveTcp();
+    else this.#decide(this.#held === null ? 'end' : 'unclear');
     if (this.#isGiven) this.#reader.onEnd();
   }
 

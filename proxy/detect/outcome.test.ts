@@ -12,7 +12,7 @@ test.each([
   { seen: 'raw', auto: 'tcp', autoL7: 'undetected', http: 'http1' },
   { seen: 'unclear', auto: 'tcp', autoL7: 'undetected', http: 'http1' },
   { seen: 'silence', auto: 'tcp_tentative', autoL7: 'undetected', http: 'http1' },
-  { seen: 'end', auto: 'tcp', autoL7: 'close', http: 'close' },
+  { seen: 'end', auto: 'close', autoL7: 'close', http: 'close' },
   { seen: 'more', auto: 'more', autoL7: 'more', http: 'more' },
 ] as const)('outcomeOf() of $seen is $auto, $autoL7 under rules about requests, $http where HTTP is declared', (row) => {
   expect(outcomeOf(row.seen, 'auto', false)).toBe(row.auto);

@@ -7,7 +7,7 @@ import type { ClientHello } from '#wire/sniff/client-hello.ts';
 import type { FirstBytes } from '#wire/sniff/first-bytes.ts';
 import type { Failure } from '../failure.ts';
 
-/** What was seen: first bytes, no bytes in time, too few in time, or the caller's end before it said enough. */
+/** What was seen: first bytes, no bytes in time, too few in time, or the caller's end before it said a word. */
 export type Seen = FirstBytes | 'silence' | 'unclear' | 'end';
 
 /** `tcp_tentative`: raw TCP if the upstream is the first to speak; what the caller says first is looked at nevertheless. */
@@ -30,8 +30,8 @@ export function outcomeOf(seen: Seen, protocol: 'auto' | 'http', readsHttp: bool
       // From a listed sender it was taken off before.
       return 'bad_proxy_header';
     case 'end':
-      if (protocol === 'http' || readsHttp) return 'close';
-      return 'tcp';
+      // A probe of whether the port is open.
+      return 'close';
     case 'silence':
       if (protocol === 'http') return 'http1';
       return readsHttp ? 'undetected' : 'tcp_tentative';

@@ -136,7 +136,9 @@ export class InboundListener implements Listener, TunnelEntry {
   }
 
   #peek(socket: Socket): void {
-    const { mtls } = this.config;
+    const { listen, mtls } = this.config;
+    // A prober that is gone by now, and whether it is a balancer can't be told any more.
+    if ('host' in listen && socket.remoteAddress === undefined) return void socket.destroy();
     const isListed = this.#balancers.includes(plainAddress(socket.remoteAddress));
     if (!isListed && mtls === 'DISABLE') return this.#acceptPlain(socket, null, false);
     if (!this.#mayHandshake(socket)) return;

@@ -177,14 +177,17 @@ describe('a server that speaks first', () => {
   });
 });
 
-test('a caller that closes without a word leaves nothing behind', async () => {
-  const { app, sidecar } = await withApp(echo, [{ mtls: 'DISABLE' }], { policies: PATHS });
-  for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
-    const client = await tcpClient(sidecar.inboundPort);
-    client.socket[how]();
-    await client.over();
-  }
-  expect(app.connections).toHaveLength(0);
-  await eventually('the end of all', async () => (await sidecar.metric('postern_connections_open')) === 0);
-  expect(sidecar.log()).toEqual([]);
-});
+test.each([{ policies: PATHS }, { policies: null }])(
+  'a caller that closes without a word leaves nothing behind',
+  async ({ policies }) => {
+    const { app, sidecar } = await withApp(echo, [{ mtls: 'DISABLE' }], { policies });
+    for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
+      const client = await tcpClient(sidecar.inboundPort);
+      client.socket[how]();
+      await client.over();
+    }
+    expect(app.connections).toHaveLength(0);
+    await eventually('the end of all', async () => (await sidecar.metric('postern_connections_open')) === 0);
+    expect(sidecar.log()).toEqual([]);
+  },
+);
