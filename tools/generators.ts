@@ -4,6 +4,7 @@
  */
 import { DECISION_CODES } from '#authz/engine/input.ts';
 import { MESSAGE_CODES } from '#authz/policy/messages.ts';
+import { JWT_CODES } from '#certs/jwt/codes.ts';
 import { SVID_REFUSALS } from '#certs/refusal.ts';
 import { configJsonSchema } from '#proto/config/json-schema.ts';
 import { CONFIG_MESSAGES } from '#proto/config/messages.ts';
@@ -24,6 +25,7 @@ export interface Generated {
 export const GENERATED: readonly Generated[] = [
   { file: 'docs/reference/decision-codes.md', from: 'authz/engine/input.ts', write: decisionCodes },
   { file: 'docs/reference/failure-codes.md', from: 'proxy/failure.ts', write: failureCodes },
+  { file: 'docs/reference/token-refusals.md', from: 'certs/jwt/codes.ts', write: tokenCodes },
   { file: 'docs/reference/svid-refusals.md', from: 'certs/refusal.ts', write: svidRefusals },
   { file: 'docs/reference/metrics.md', from: 'proxy/report/metrics.ts', write: metrics },
   { file: 'docs/reference/messages.md', from: 'authz/policy/messages.ts and proto/config/messages.ts', write: messages },
@@ -62,6 +64,15 @@ Every way in which a request or a connection can fail. A reply carries the code 
 connection ends with it.
 
 ${table(['code', 'HTTP', 'gRPC', 'flag', 'at fault', 'retry', 'ends', 'what happened'], rows)}`;
+}
+
+function tokenCodes(): string {
+  const rows = Object.entries(JWT_CODES).map(([name, what]) => [code(name), what]);
+  return `# Refusals of a token
+
+Why the token of a user is not taken: the code of \`postern jwt verify\`. In about the order in which they are judged.
+
+${table(['code', 'what is wrong'], rows)}`;
 }
 
 function svidRefusals(): string {
