@@ -48,7 +48,7 @@ const plain = (): Promise<RawClient> => plainClient(sidecar.inbound[1] ?? 0);
 describe.each([
   ['mTLS', tls],
   ['plaintext', plain],
-] as const)('over %s', (_name, connect) => {
+] as const)('over %s', (name, connect) => {
   test('trailers pass both ways', async () => {
     upstream.behaviour = {
       onRequest: (connection) =>
@@ -219,7 +219,9 @@ describe.each([
       await using client = await connect();
       client.write(`${text}GET /ok HTTP/1.1\r\nHost: a\r\n\r\n`);
       await client.over(3_000);
-      expect(client.reader.messages.map(statusOf)).toEqual([status]);
+      // In the clear a preface begins HTTP/2, where what follows is no frame; over TLS HTTP/1.1 was agreed on.
+      const isHttp2 = name === 'plaintext' && text.startsWith('PRI');
+      expect(client.reader.messages.map(statusOf)).toEqual(isHttp2 ? [] : [status]);
       await sleep(10);
       expect(upstream.bytes).toBe(0);
     }
