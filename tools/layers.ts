@@ -129,7 +129,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'tar-stream': ['authz/opa/', 'cli/'],
   undici: ['proxy/', 'control/', 'cli/', 'test/', 'bench/'],
   vitest: ['test/'],
-  yaml: ['proto/', 'authz/policy/', 'cli/', 'test/', 'bench/', 'tools/'],
+  yaml: ['proto/', 'authz/policy/', 'authz/opa/builtins/', 'cli/', 'test/', 'bench/', 'tools/'],
   zod: ['proto/', 'cli/'],
 };
 
@@ -144,6 +144,7 @@ const TEST_PACKAGES = [
   'ioredis',
   'jose',
   'pg',
+  're2js',
   'tar-stream',
   'vitest',
   'ws',

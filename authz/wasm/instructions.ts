@@ -94,8 +94,6 @@ export const atLeast = (left: Operand, right: Operand): Instruction => operator(
 export const add = (left: Operand, right: Operand): Instruction => operator(0x6a, left, right);
 export const subtract = (left: Operand, right: Operand): Instruction => operator(0x6b, left, right);
 export const multiply = (left: Operand, right: Operand): Instruction => operator(0x6c, left, right);
-export const divide = (left: Operand, right: Operand): Instruction => operator(0x6e, left, right);
-export const remainder = (left: Operand, right: Operand): Instruction => operator(0x70, left, right);
 export const and = (left: Operand, right: Operand): Instruction => operator(0x71, left, right);
 export const or = (left: Operand, right: Operand): Instruction => operator(0x72, left, right);
 export const xor = (left: Operand, right: Operand): Instruction => operator(0x73, left, right);

@@ -33,7 +33,7 @@ export function runSuite(pairs: number, seed: number): readonly string[] {
     ...selectionFailures(),
     ...aliasFailures(),
     ...addressFailures(),
-    ...regexFailures(200, seededRandom(seed)),
+    ...regexFailures(600, seededRandom(seed)),
     ...VERDICTS.flatMap(verdictFailures),
   ];
   if (failures.length > 0) return failures;
@@ -42,8 +42,8 @@ export function runSuite(pairs: number, seed: number): readonly string[] {
   const realistic = () => setOf(realisticPolicies(1 + Math.floor(random() * 60), random));
   const tallies = [
     comparePairs(pairs / 3, 12, realistic, seed),
-    comparePairs(pairs / 3, 25, () => setOf(adversarialPolicies(random)), seed + 1),
-    comparePairs(pairs / 3, 25, () => adversarialSet(random), seed + 2),
+    comparePairs(pairs / 3, 10, () => setOf(adversarialPolicies(random)), seed + 1),
+    comparePairs(pairs / 3, 6, () => adversarialSet(random), seed + 2),
   ];
   return tallies.flatMap(({ differences }) => differences);
 }
