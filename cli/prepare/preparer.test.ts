@@ -45,6 +45,20 @@ describe('the preparer', () => {
     expect(answer.cpuMs).toBeGreaterThan(0);
   });
 
+  test('refuses a set that asks for tokens to be verified, which nobody does', async () => {
+    write('policies/a.yaml', policy('a'));
+    write(
+      'policies/users.yaml',
+      `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: users, namespace: shop }
+spec: { jwtRules: [{ issuer: https://idp.test, jwksUri: https://idp.test/keys }] }
+`,
+    );
+    const answer = await prepare('{ files: [policies] }');
+    expect(answer).toMatchObject({ policy: null, policyState: 'invalid', policyFaults: [{ code: 'PN0402', line: 1 }] });
+  });
+
   test('names every file and folder that is to be watched', async () => {
     mkdirSync(join(folder, 'policies/team'));
     write('policies/team/a.yaml', policy('a'));
