@@ -34,7 +34,7 @@ test.each([1, 2])('%d processes serve a port that the system listens on, and who
     server.close();
   });
   let stderr = '';
-  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+  child.stderr?.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
   const exited = once(child, 'exit');
   // This process lets go of it; what the kernel accepts from now on waits for the sidecar.
   server.close();
