@@ -122,7 +122,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@open-policy-agent/opa-wasm': ['authz/opa/'],
   'oxc-parser': ['tools/'],
   pino: ['base/'],
-  'prom-client': ['base/', 'proxy/'],
   protobufjs: ['authz/api/', 'cli/'],
   re2js: ['authz/'],
   rolldown: ['tools/'],
@@ -153,7 +152,7 @@ const TEST_PACKAGES = [
 
 /** Processes whose idle memory is a budget: they load these packages and what those depend on, and no other. */
 const LEAN_ENTRIES = ['proxy/main.ts'];
-export const SIDECAR_PACKAGES: readonly string[] = ['pino', 'prom-client'];
+export const SIDECAR_PACKAGES: readonly string[] = ['pino'];
 
 const SOCKETLESS = ['authz', 'certs', 'wire'];
 const SOCKETS = ['net', 'tls', 'http', 'https', 'http2', 'dgram', 'dns', 'cluster'].map((part) => `node:${part}`);
