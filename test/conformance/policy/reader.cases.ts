@@ -101,7 +101,12 @@ export const REFUSED: readonly RefusedDocument[] = [
   refused('an unknown action', 'PN0207', 5, 'action: deny'),
   refused('DENY without rules', 'PN0210', 5, 'action: DENY'),
   refused('a provider without CUSTOM', 'PN0205', 5, 'provider: { name: x }'),
-  refused('selector and targetRefs', 'PN0205', 5, '{ selector: { matchLabels: { a: b } }, targetRefs: [{ kind: Gateway, name: g }] }'),
+  refused(
+    'selector and targetRefs',
+    'PN0205',
+    5,
+    '{ selector: { matchLabels: { a: b } }, targetRefs: [{ kind: Gateway, name: g }] }',
+  ),
   refused('serviceAccounts beside principals', 'PN0205', 5, from('{ serviceAccounts: [a], principals: [b] }')),
   refused('too many service accounts', 'PN0209', 5, from(`{ serviceAccounts: [${'a,'.repeat(17)}] }`)),
   refused('a wildcard in a label', 'PN0310', 5, 'selector: { matchLabels: { app: "a*" } }'),
