@@ -95,7 +95,8 @@ describe('unpackBundle()', () => {
 async function plain(entries: readonly Partial<Header>[]): Promise<Buffer> {
   const tar = pack();
   for (const entry of entries) {
-    const header: Header = { ...entry, name: entry.name ?? 'x' };
+    // Only a member that is there but undefined would make it no header, and no case has one.
+    const header = { ...entry, name: entry.name ?? 'x' } as Header;
     const isFile = entry.type === undefined || entry.type === 'file';
     if (isFile) tar.entry(header, entry.size === undefined ? 'content' : 'x'.repeat(entry.size));
     else tar.entry(header);
