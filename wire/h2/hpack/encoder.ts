@@ -99,7 +99,7 @@ export class HpackEncoder {
     }
     if (
       mayBeIndexed &&
-      (isNewName || (!isNew && this.#wasSeen(hash))) &&
+      (isNewName || (!isNew && this.#wasSeen(hash, id === PATH ? PATH_TIMES : 1))) &&
       nameLength + valueLength + ENTRY_OVERHEAD <= this.table.maxSize >> 2
     ) {
       this.#literal(0x40, 0x3f, nameIndex, bytes, nameStart, nameEnd, valueStart, valueEnd, true);
@@ -148,9 +148,9 @@ export class HpackEncoder {
     this.end = writeString(out, at, bytes, valueStart, valueEnd, isKept);
   }
 
-  #wasSeen(hash: number): boolean {
+  #wasSeen(hash: number, times: number): boolean {
     this.#index ??= new EntryIndex();
-    return this.#index.wasSeen(hash);
+    return this.#index.wasSeen(hash, times);
   }
 
   #reserve(bytes: number): void {
@@ -235,6 +235,12 @@ const SHARED = Buffer.allocUnsafeSlow(65_536);
 const NAME = Buffer.allocUnsafeSlow(65_536);
 
 const FIRST_PSEUDO_ID = 200;
+const PATH = pseudoId(PSEUDO.path);
+/**
+ * A path is asked for by a few callers at once and then no more, or, a gRPC method, all the time: only the latter is worth that the table
+ * changes, and with it all that was learned of it.
+ */
+const PATH_TIMES = 16;
 
 /** The first entry of the static table with a name, by id; 0 for none. */
 const STATIC_BY_ID = new Uint8Array(256);

@@ -10,6 +10,8 @@ import { ENTRY_OVERHEAD, TABLE_BYTES, type DynamicTable } from './dynamic-table.
 /** Finds entries of an encoder's table by hash: chains of insertion numbers, which entries that are gone end. */
 export class EntryIndex {
   readonly #seen = new Int32Array(SEEN);
+  /** How often each was asked for; starts anew after 255. */
+  readonly #times = new Uint8Array(SEEN);
   readonly #byField = new Int32Array(BUCKETS);
   readonly #byName = new Int32Array(BUCKETS);
   // A table holds at most 128 entries at a time, so that insertion numbers modulo 128 are free when they come again.
@@ -75,12 +77,16 @@ export class EntryIndex {
     return 0;
   }
 
-  /** Whether a field was asked for not long ago; remembers it. A few collisions cost a table entry each, nothing else. */
-  wasSeen(hash: number): boolean {
+  /** Whether a field was asked for so many times not long ago; remembers it. A few collisions cost a table entry each, nothing else. */
+  wasSeen(hash: number, times: number): boolean {
     const place = hash & (SEEN - 1);
-    if (this.#seen[place] === hash) return true;
-    this.#seen[place] = hash;
-    return false;
+    if (this.#seen[place] !== hash) {
+      this.#seen[place] = hash;
+      this.#times[place] = 0;
+    }
+    const before = this.#times[place] ?? 0;
+    this.#times[place] = before + 1;
+    return before >= times;
   }
 }
 
