@@ -50,8 +50,27 @@ export function splitByBudget<Item, Automaton>(
   }
 }
 
+/**
+ * What was built of equal patterns before, so that an edit elsewhere does not build it again. Bounded: the sets of patterns that
+ * were used longest ago are let go.
+ */
+export class Remembered<Automaton> {
+  readonly #known = new Map<string, readonly Automaton[]>();
+
+  of(key: string, build: () => readonly Automaton[]): readonly Automaton[] {
+    const known = this.#known.get(key) ?? build();
+    this.#known.delete(key);
+    this.#known.set(key, known);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > MAX_REMEMBERED && oldest !== undefined) this.#known.delete(oldest);
+    return known;
+  }
+}
+
 export function sortedUnique(numbers: readonly number[]): number[] {
   return [...new Set(numbers)].toSorted((left, right) => left - right);
 }
 
 export class BudgetError extends Error {}
+
+const MAX_REMEMBERED = 16;

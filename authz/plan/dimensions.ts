@@ -5,6 +5,7 @@
  */
 import { PosternError } from '#base/error.ts';
 
+import { Remembered } from './automaton.ts';
 import type { CompileBudget } from './budget.ts';
 import { buildByteAutomata, buildJointAutomaton } from './byte-automaton.ts';
 import type { ByteAutomaton } from './byte-automaton.ts';
@@ -121,10 +122,13 @@ export class SlotPatterns {
     if (this.#sortedPrefixes.length > 0) this.#pushTexts('prefix', this.#sortedPrefixes);
     if (this.#sortedSuffixes.length > 0) this.#pushTexts('suffix', this.#sortedSuffixes);
     const bytes = [...this.#bytes.values()];
-    const automata = this.use.isExhaustive ? this.#joint(bytes, budget) : buildByteAutomata(bytes, budget);
+    const automata = BYTE_AUTOMATA.of(`${this.use.isExhaustive} ${[...this.#bytes.keys()].join('\n')}`, () =>
+      this.use.isExhaustive ? this.#joint(bytes, budget) : buildByteAutomata(bytes, budget),
+    );
     this.#rangesOfBytes = this.#pushAutomata('bytes', automata, bytes.length, ({ accepts }) => accepts);
     const templates = [...this.#templates.values()].map(({ id, pattern }) => ({ id, segments: pattern.segments }));
-    this.#rangesOfTemplate = this.#pushAutomata('template', buildTemplates(templates, budget), templates.length, ({ states }) =>
+    const ofTemplates = TEMPLATES.of([...this.#templates.keys()].join('\n'), () => buildTemplates(templates, budget));
+    this.#rangesOfTemplate = this.#pushAutomata('template', ofTemplates, templates.length, ({ states }) =>
       states.map(({ accepts }) => accepts),
     );
     const { isExhaustive, source } = this.use;
@@ -144,6 +148,8 @@ export class SlotPatterns {
 
   /** What a group of patterns means; alternatives on one dimension are joined. */
   alternatives(patterns: readonly Pattern[]): readonly Alternative[] {
+    const [only] = patterns;
+    if (only !== undefined && patterns.length === 1) return this.#meaning(only);
     const ranges = new Map<number, Range[]>();
     for (const pattern of patterns) {
       for (const alternative of this.#meaning(pattern)) {
@@ -323,3 +329,5 @@ const LIST_SLOTS: ReadonlySet<SlotSource['kind']> = new Set([
   'anyAccount',
   'tag',
 ]);
+const BYTE_AUTOMATA = new Remembered<ByteAutomaton>();
+const TEMPLATES = new Remembered<TemplateAutomaton>();

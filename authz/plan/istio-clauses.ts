@@ -34,6 +34,8 @@ interface RuleParts {
   readonly from: readonly (readonly NamedGroup[])[];
   readonly to: readonly (readonly NamedGroup[])[];
   readonly when: readonly NamedGroup[];
+  /** What was made of them. */
+  readonly made: Partial<Record<Program, readonly Conjunction[]>>;
 }
 
 /** Reads the rules of one policy. A rule is read once for both programs, and once for ever while it is the same object. */
@@ -41,20 +43,26 @@ export class IstioRuleReader {
   readonly #set: WorkloadPolicies;
   readonly #action: Action;
   readonly #namespace: string;
-  readonly #isTcp: boolean;
+  readonly #program: Program;
   readonly #context: string;
 
   constructor(set: WorkloadPolicies, policy: Policy, program: Program) {
     this.#set = set;
     this.#action = policy.action;
     this.#namespace = policy.namespace ?? set.namespace;
-    this.#isTcp = program === 'tcp';
+    this.#program = program;
     this.#context = `${policy.action} ${this.#namespace} ${set.trustDomains.join()}`;
   }
 
   /** None when an ALLOW rule needs what cannot be known here; any other rule then drops the condition and matches more. */
   conjunctions(rule: Rule): readonly Conjunction[] {
-    const { from, to, when } = this.#parts(rule);
+    const parts = this.#parts(rule);
+    const made = parts.made[this.#program] ?? this.#make(parts);
+    parts.made[this.#program] = made;
+    return made;
+  }
+
+  #make({ from, to, when }: RuleParts): readonly Conjunction[] {
     if (from.length * to.length > MAX_CLAUSES) throw tooManyClauses();
     if (
       this.#action === 'ALLOW' &&
@@ -77,7 +85,7 @@ export class IstioRuleReader {
   }
 
   #isKnown(group: NamedGroup): group is Group {
-    return group !== null && group !== 'unsupported' && !(this.#isTcp && HTTP_KINDS.has(group.slot.kind));
+    return group !== null && group !== 'unsupported' && !(this.#program === 'tcp' && HTTP_KINDS.has(group.slot.kind));
   }
 
   #parts(rule: Rule): RuleParts {
@@ -88,6 +96,7 @@ export class IstioRuleReader {
       from: rule.from.length === 0 ? [[]] : rule.from.map((source) => this.#source(source).filter(isThere)),
       to: rule.to.length === 0 ? [[]] : rule.to.map((operation) => this.#operation(operation).filter(isThere)),
       when: rule.when.flatMap((condition) => this.#condition(condition)).filter(isThere),
+      made: {},
     };
     KNOWN.set(rule, parts);
     return parts;

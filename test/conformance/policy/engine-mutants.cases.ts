@@ -15,7 +15,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   at('plan/trust-domains.ts', 'const isOurs = written === LOCAL ||', 'const isOurs ='),
   at('plan/istio-clauses.ts', "(this.#action !== 'ALLOW') !== isNegated", "this.#action !== 'ALLOW'"),
   at('plan/istio-clauses.ts', "this.#action === 'ALLOW' &&\n", 'false &&\n'),
-  at('plan/istio-clauses.ts', 'this.#isTcp && HTTP_KINDS.has(group.slot.kind)', 'false'),
+  at('plan/istio-clauses.ts', "this.#program === 'tcp' && HTTP_KINDS.has(group.slot.kind)", 'false'),
   at('plan/istio-clauses.ts', '[...sources, ...operation, ...conditions]', '[...sources, ...operation]'),
   at('plan/istio-clauses.ts', 'this.#principals(source.notPrincipals, true)', 'this.#principals(source.notPrincipals, false)'),
   at(
