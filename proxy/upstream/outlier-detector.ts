@@ -27,13 +27,30 @@ export class OutlierDetector extends Deadline {
     this.picker = new Picker(endpoints, random);
   }
 
-  /** An exchange came to its end, with `status` from the endpoint. */
-  answered(endpoint: Endpoint, status: number): void {
-    if (status === 502 || status === 503 || status === 504) this.#count(endpoint);
-    else {
-      endpoint.failuresInRow = 0;
-      if (endpoint.ejections > 0) this.#forgive(endpoint);
+  /**
+   * The endpoint for a try, null when there is none. A second try that would meet the same endpoint again goes to one that is left out
+   * instead: it may have come back, and there is nothing to lose.
+   *
+   * @param avoid  name of the endpoint that was tried already, '' for none
+   */
+  pick(avoid: string): Endpoint | null {
+    const endpoint = this.picker.pick(avoid);
+    if (avoid === '' || (endpoint !== null && endpoint.name !== avoid)) return endpoint;
+    let found = endpoint;
+    for (const other of this.#endpoints) {
+      if (other.ejectedUntilMs === 0 || other.name === avoid) continue;
+      if (found === null || found.name === avoid || other.ejectedUntilMs < found.ejectedUntilMs) found = other;
     }
+    return found;
+  }
+
+  /** An exchange came to its end, with `status` from the endpoint; it was tried `tries` times before. */
+  answered(endpoint: Endpoint, status: number, tries: number): void {
+    if (status === 502 || status === 503 || status === 504) return this.#count(endpoint);
+    endpoint.failuresInRow = 0;
+    // What began before the endpoint was left out may still go well; a second try was made after that.
+    if (endpoint.ejectedUntilMs !== 0 && tries > 0) this.#takeBack(endpoint);
+    if (endpoint.ejections > 0) this.#forgive(endpoint);
   }
 
   /** An exchange, or the making of a connection, failed. */
@@ -46,11 +63,15 @@ export class OutlierDetector extends Deadline {
   onDeadline(): void {
     const { nowMs } = this.#wheel;
     for (const endpoint of this.#endpoints) {
-      if (endpoint.ejectedUntilMs === 0 || endpoint.ejectedUntilMs > nowMs) continue;
-      endpoint.ejectedUntilMs = 0;
-      endpoint.failuresInRow = 0;
-      endpoint.wellSinceMs = nowMs;
+      if (endpoint.ejectedUntilMs !== 0 && endpoint.ejectedUntilMs <= nowMs) this.#takeBack(endpoint);
     }
+    this.#renew();
+  }
+
+  #takeBack(endpoint: Endpoint): void {
+    endpoint.ejectedUntilMs = 0;
+    endpoint.failuresInRow = 0;
+    endpoint.wellSinceMs = this.#wheel.nowMs;
     this.#renew();
   }
 

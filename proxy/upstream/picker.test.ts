@@ -57,7 +57,7 @@ describe('OutlierDetector', () => {
     if (bad === undefined) throw new Error('none');
     for (let i = 0; i < 4; i++) detector.failed(bad, 'upstream_reset');
     expect(namesOf(detector)).toEqual(['e0', 'e1', 'e2']);
-    detector.answered(bad, 503);
+    detector.answered(bad, 503, 0);
     expect(namesOf(detector)).toEqual(['e1', 'e2']);
     later(999);
     expect(namesOf(detector)).toEqual(['e1', 'e2']);
@@ -73,15 +73,15 @@ describe('OutlierDetector', () => {
     // Doing well for a while takes each step back.
     for (let i = 0; i < 3; i++) {
       later(1_000);
-      detector.answered(bad, 200);
+      detector.answered(bad, 200, 0);
     }
     expect(bad.ejections).toBe(0);
   });
 
   test.each([
-    ['an answer', (detector: OutlierDetector, endpoint: Endpoint) => detector.answered(endpoint, 200)],
-    ['an answer of the app', (detector: OutlierDetector, endpoint: Endpoint) => detector.answered(endpoint, 500)],
-    ['a denial', (detector: OutlierDetector, endpoint: Endpoint) => detector.answered(endpoint, 403)],
+    ['an answer', (detector: OutlierDetector, endpoint: Endpoint) => detector.answered(endpoint, 200, 0)],
+    ['an answer of the app', (detector: OutlierDetector, endpoint: Endpoint) => detector.answered(endpoint, 500, 0)],
+    ['a denial', (detector: OutlierDetector, endpoint: Endpoint) => detector.answered(endpoint, 403, 0)],
   ])('begins anew to count after %s', (_what, well) => {
     const { detector, endpoints } = detectorOf(2);
     const [endpoint] = endpoints;
@@ -113,10 +113,26 @@ describe('OutlierDetector', () => {
     [3, 0, 3],
     [3, 100, 0],
     [1, 100, 0],
-  ])('of %i endpoints that all fail and %i %% keeps %i', (count, maxEjectedPercent, kept) => {
+  ])('of %i endpoints that all fail, at most %i in a hundred out, keeps %i', (count, maxEjectedPercent, kept) => {
     const { detector, endpoints } = detectorOf(count, { maxEjectedPercent });
     for (const endpoint of endpoints) for (let i = 0; i < 20; i++) detector.failed(endpoint, 'upstream_reset');
     expect(namesOf(detector)).toHaveLength(kept);
+  });
+
+  test('sends a second try to an endpoint that is left out rather than to the same again, and takes it back when that goes well', () => {
+    const { detector, endpoints } = detectorOf(2);
+    const [first, second] = endpoints;
+    if (first === undefined || second === undefined) throw new Error('none');
+    for (let i = 0; i < 5; i++) detector.failed(first, 'upstream_connect_failed');
+    expect(detector.pick('')).toBe(second);
+    expect(detector.pick('e0')).toBe(second);
+    expect(detector.pick('e1')).toBe(first);
+    // What had begun before says nothing.
+    detector.answered(first, 200, 0);
+    expect(namesOf(detector)).toEqual(['e1']);
+    detector.answered(first, 200, 1);
+    expect(namesOf(detector)).toEqual(['e0', 'e1']);
+    expect(detectorOf(1).detector.pick('e0')?.name).toBe('e0');
   });
 
   test('leaves nobody out when it is told to count nothing', () => {
@@ -134,27 +150,31 @@ describe('RetryBudget.admits()', () => {
   });
 
   test.each([
-    [0, 3],
-    [10, 3],
-    [20, 4],
-    [50, 10],
-  ])('by %i %% of 20 requests under way lets %i retries be under way, and counts the rest', (budgetPercent, allowed) => {
-    const budget = new RetryBudget({ attempts: 1, budgetPercent, tryMs: 0 });
-    for (let i = 0; i < 20; i++) budget.begun(0);
-    let admitted = 0;
-    for (let i = 0; i < 20; i++) {
-      if (!budget.admits(0)) continue;
-      admitted++;
-      // The first try is over before the second begins.
-      budget.ended(0);
-      budget.begun(1);
-    }
-    expect(admitted).toBe(allowed);
-    expect(budget.refusals).toBe(20 - allowed);
-    for (let i = 0; i < allowed; i++) budget.ended(1);
-    expect(budget.retrying).toBe(0);
-    expect(budget.admits(0)).toBe(true);
-  });
+    { budgetPercent: 0, allowed: 3 },
+    { budgetPercent: 10, allowed: 3 },
+    { budgetPercent: 20, allowed: 4 },
+    { budgetPercent: 50, allowed: 10 },
+    { budgetPercent: 100, allowed: 20 },
+  ])(
+    'by $budgetPercent % of 20 requests under way lets $allowed be retries, and counts the rest',
+    ({ budgetPercent, allowed }) => {
+      const budget = new RetryBudget({ attempts: 1, budgetPercent, tryMs: 0 });
+      for (let i = 0; i < 20; i++) budget.begun(0);
+      let admitted = 0;
+      for (let i = 0; i < 20; i++) {
+        // The first try is over before a second begins; whoever gets none makes room for another request.
+        budget.ended(0);
+        const isAdmitted = budget.admits(0);
+        budget.begun(isAdmitted ? 1 : 0);
+        if (isAdmitted) admitted++;
+      }
+      expect(admitted).toBe(allowed);
+      expect(budget.refusals).toBe(20 - allowed);
+      for (let i = 0; i < allowed; i++) budget.ended(1);
+      expect(budget.retrying).toBe(0);
+      expect(budget.admits(0)).toBe(true);
+    },
+  );
 });
 
 function endpointsOf(count: number): Endpoint[] {

@@ -21,7 +21,8 @@ export class RetryBudget {
   /** Whether an exchange that was tried again `tries` times may be tried once more. */
   admits(tries: number): boolean {
     if (tries >= this.#config.attempts) return false;
-    const most = (this.inFlight * this.#config.budgetPercent) / 100;
+    // The exchange itself has just left the count.
+    const most = ((this.inFlight + 1) * this.#config.budgetPercent) / 100;
     const isAdmitted = this.retrying < Math.max(ALWAYS, most);
     if (isAdmitted) this.retries++;
     else this.refusals++;

@@ -119,7 +119,7 @@ export class UpstreamService implements H2Host {
       this.overflows.requests++;
       return 'circuit_open';
     }
-    const endpoint = this.health.picker.pick(exchange.tries === 0 ? '' : exchange.upstreamHost);
+    const endpoint = this.health.pick(exchange.tries === 0 ? '' : exchange.upstreamHost);
     if (endpoint === null) return 'no_healthy_endpoint';
     exchange.upstreamHost = endpoint.name;
     exchange.retries = this.budget;
@@ -205,7 +205,7 @@ export class UpstreamService implements H2Host {
   answered(endpoint: Endpoint, exchange: Exchange): void {
     this.givenUp(endpoint, exchange);
     endpoint.exchanges++;
-    this.health.answered(endpoint, exchange.status);
+    this.health.answered(endpoint, exchange.status, exchange.tries);
   }
 
   failed(endpoint: Endpoint, exchange: Exchange, failure: Failure): void {
