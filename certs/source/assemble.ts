@@ -4,9 +4,11 @@
  */
 import { parseSvid } from '../svid.ts';
 import type { Svid } from '../svid.ts';
-import { parseTrustBundle, TrustBundles } from '../trust-bundle.ts';
+import { makeTrustBundle, parseTrustBundle, TrustBundles } from '../trust-bundle.ts';
 import type { TrustBundle } from '../trust-bundle.ts';
 import { verifyChain } from '../verify.ts';
+import { readRevocationList, type RevocationList } from '../x509/crl.ts';
+import { readPem } from '../x509/pem.ts';
 
 /** Our own identity and whom we trust, at one moment. Immutable; swapped by reference, so that a connection keeps the one it began with. */
 export interface IdentitySnapshot {
@@ -32,6 +34,8 @@ export interface IdentityTexts {
   readonly key: string;
   /** By trust domain. */
   readonly bundles: ReadonlyMap<string, string>;
+  /** By trust domain; a domain without one revokes nothing. */
+  readonly revocationLists: ReadonlyMap<string, string>;
 }
 
 export interface IdentityFiles {
@@ -39,6 +43,8 @@ export interface IdentityFiles {
   readonly key: string;
   /** File by trust domain. */
   readonly bundles: Readonly<Record<string, string>>;
+  /** File of certificate revocation lists by trust domain. */
+  readonly revocationLists?: Readonly<Record<string, string>>;
 }
 
 export type AssembleResult =
@@ -56,7 +62,16 @@ export function assemble(texts: IdentityTexts, files: IdentityFiles, trustDomain
       // A file that is just being written is empty; taking it would refuse every peer of the domain.
       return refused('bundle_empty', `Cannot use the trust bundle of "${domain}": it holds no certificate`, file);
     }
-    bundles.push(parsed.bundle);
+    const lists = readLists(texts.revocationLists.get(domain) ?? null);
+    if (typeof lists === 'string') {
+      const file_ = files.revocationLists?.[domain] ?? null;
+      return refused('crl_malformed', `Cannot use the revocation lists of "${domain}": ${lists}`, file_);
+    }
+    const { anchors, refreshHintS, sequence } = parsed.bundle;
+    const made =
+      lists.length === 0 ? parsed : makeTrustBundle(domain, anchors, { revocationLists: lists, refreshHintS, sequence });
+    if (!made.ok) return refused(made.code, made.message, file);
+    bundles.push(made.bundle);
   }
 
   const loaded = parseSvid(texts.certificate, texts.key);
@@ -70,6 +85,23 @@ export function assemble(texts: IdentityTexts, files: IdentityFiles, trustDomain
   if (!verified.ok)
     return refused(verified.code, `Cannot use the SVID "${svid.spiffeId.uri}": ${verified.message}`, files.certificate);
   return { ok: true, svid, bundles };
+}
+
+/** The lists in a PEM text, or what is wrong with it; a domain without a file has none. */
+function readLists(text: string | null): readonly RevocationList[] | string {
+  if (text === null) return [];
+  const pem = readPem(text);
+  if (!pem.ok) return pem.message;
+  // An empty file is one that is just being written; taking it would let everybody in again.
+  if (pem.blocks.length === 0) return 'it holds no list';
+  const lists: RevocationList[] = [];
+  for (const { label, der } of pem.blocks) {
+    if (label !== 'X509 CRL') return `it holds a PEM block "${label}"`;
+    const read = readRevocationList(der);
+    if (!read.ok) return read.message;
+    lists.push(read.list);
+  }
+  return lists;
 }
 
 function refused(code: string, message: string, file: string | null): AssembleResult {

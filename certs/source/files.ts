@@ -45,7 +45,8 @@ export class FileIdentitySource {
   private constructor(options: FileSourceOptions, first: IdentitySnapshot) {
     this.#options = options;
     this.#snapshot = first;
-    this.#paths = [options.files.certificate, options.files.key, ...Object.values(options.files.bundles)];
+    const { bundles, certificate, key, revocationLists = {} } = options.files;
+    this.#paths = [certificate, key, ...Object.values(bundles), ...Object.values(revocationLists)];
     this.#watch = new FolderWatch(() => this.#poke());
   }
 
@@ -159,7 +160,8 @@ interface Loaded {
 async function load(options: FileSourceOptions): Promise<Loaded | { readonly fault: IdentityFault; readonly seen: string }> {
   const { files, trustDomain, clock } = options;
   const domains = Object.entries(files.bundles);
-  const paths = [files.certificate, files.key, ...domains.map(([, file]) => file)];
+  const lists = Object.entries(files.revocationLists ?? {});
+  const paths = [files.certificate, files.key, ...[...domains, ...lists].map(([, file]) => file)];
   // The looks of the files come first: what is written after them is seen as a change.
   const seen = await signatureOf(paths);
   const read = await Promise.all(paths.map(readText));
@@ -170,7 +172,8 @@ async function load(options: FileSourceOptions): Promise<Loaded | { readonly fau
   }
   const [certificate = '', key = '', ...bundleTexts] = texts;
   const bundles = new Map(domains.map(([domain], index) => [domain, bundleTexts[index] ?? '']));
-  const result = assemble({ certificate, key, bundles }, files, trustDomain, clock.nowMs());
+  const revocationLists = new Map(lists.map(([domain], index) => [domain, bundleTexts[domains.length + index] ?? '']));
+  const result = assemble({ certificate, key, bundles, revocationLists }, files, trustDomain, clock.nowMs());
   return result.ok ? { svid: result.svid, bundles: result.bundles, seen } : { fault: result.fault, seen };
 }
 

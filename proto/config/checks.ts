@@ -25,6 +25,12 @@ function* identityFindings({ identity }: ProxyConfig): Generator<Finding> {
     if (isTrustDomain(name)) continue;
     yield { code: 'PN0512', path: [...path, name], message: `found the key "${name}", wanted ${WANTED_TRUST_DOMAIN}`, fix: null };
   }
+  for (const name of Object.keys(identity.files.revocationLists)) {
+    if (Object.hasOwn(identity.files.bundles, name)) continue;
+    const listPath = ['spec', 'identity', 'files', 'revocationLists', name];
+    const message = `found lists of "${name}", for which there is no bundle`;
+    yield { code: 'PN0513', path: listPath, message, fix: `add ${name}: and the file of its trust bundle` };
+  }
   if (Object.hasOwn(identity.files.bundles, identity.trustDomain)) return;
   yield {
     code: 'PN0513',

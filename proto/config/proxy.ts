@@ -159,6 +159,8 @@ export interface ProxyConfig {
       readonly key: string;
       /** Bundle file by trust domain. */
       readonly bundles: Readonly<Record<string, string>>;
+      /** File of certificate revocation lists by trust domain. */
+      readonly revocationLists: Readonly<Record<string, string>>;
     };
   };
   readonly inbound: readonly InboundConfig[];

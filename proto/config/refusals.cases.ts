@@ -362,4 +362,11 @@ export const REFUSALS: readonly Refusal[] = [
   { why: 'nothing', edit: [/[^]*/u, '# nothing\n'], at: [1, 1], code: 'PN0502', message: 'found nothing' },
   { why: 'two documents', edit: [/$/u, '---\nkind: Proxy\n'], at: [17, 1], code: 'PN0502', message: 'found a second document' },
   { why: 'a text', edit: [/[^]*/u, 'proxy'], at: [1, 1], code: 'PN0512', message: 'found "proxy", wanted a map' },
+  {
+    why: 'revocation lists of a domain without a bundle',
+    edit: ['bundles: { cluster.local: ca.pem }', 'bundles: { cluster.local: ca.pem }, revocationLists: { other.test: x.pem }'],
+    at: 'x.pem',
+    code: 'PN0513',
+    message: 'found lists of "other.test", for which there is no bundle',
+  },
 ];

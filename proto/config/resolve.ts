@@ -8,6 +8,8 @@ import type { ProxyDocument } from './schema.ts';
 export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): ProxyConfig {
   const folder = dirname(file);
   const absolute = (path: string): string => resolve(folder, path);
+  const eachAbsolute = (files: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+    Object.fromEntries(Object.entries(files).map(([name, path]) => [name, absolute(path)]));
   const orAbsolute = (path: string | undefined): string | null => (path === undefined ? null : absolute(path));
   const listenAt = (address: ListenAddress): ListenAddress =>
     'socket' in address ? { socket: absolute(address.socket) } : address;
@@ -26,7 +28,8 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
       files: {
         certificate: absolute(identity.files.certificate),
         key: absolute(identity.files.key),
-        bundles: Object.fromEntries(Object.entries(identity.files.bundles).map(([name, path]) => [name, absolute(path)])),
+        bundles: eachAbsolute(identity.files.bundles),
+        revocationLists: eachAbsolute(identity.files.revocationLists),
       },
     },
     inbound: spec.inbound.map(({ forwardTo, ...listener }) => ({

@@ -140,6 +140,10 @@ const identitySchema = z.strictObject(
             .describe(
               'Trust bundle (PEM or SPIFFE JWKS) by trust domain. A peer is judged by the bundle of its own trust domain only.',
             ),
+          revocationLists: z
+            .record(z.string(), filePath(), { error: 'a map from trust domain to file' })
+            .prefault({})
+            .describe('Certificate revocation lists (PEM) by trust domain. An open connection of a revoked peer ends at once.'),
         },
         { error: 'a map with certificate, key and bundles' },
       )

@@ -26,6 +26,10 @@ export interface SidecarOptions {
   /** Policy files by name; null allows everything, which is also the default. An empty record is an empty folder. */
   readonly policies?: Readonly<Record<string, string>> | null;
   readonly policySettings?: Settings;
+  /** More of `spec.identity.files`. */
+  readonly identityFiles?: Settings;
+  /** Puts more into the folder. */
+  readonly beforeStart?: (folder: string) => void;
   /** More of `spec`. */
   readonly spec?: Settings;
   readonly limits?: Settings;
@@ -176,6 +180,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           certificate: 'server.pem',
           key: 'server.key',
           bundles: Object.fromEntries(bundles.map(({ trustDomain }) => [trustDomain, `${trustDomain}.pem`])),
+          ...options.identityFiles,
         },
       },
       ...options.spec,
@@ -195,6 +200,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   };
   // JSON is YAML.
   writeFileSync(join(folder, 'proxy.yaml'), JSON.stringify(document, null, 2));
+  options.beforeStart?.(folder);
   const sidecar = new Sidecar(folder, { inbound: inbound.ports, outbound: outbound.ports, status });
   try {
     if (options.awaitsReady === false) await sidecar.statusOpen();
