@@ -76,8 +76,10 @@ export class TcpDownstream extends Deadline implements DownstreamConnection, Tcp
     this.#upstream?.reset();
   }
 
-  /** It can't be told to the ends: it goes on until they finish, or until the drain is over. */
-  drain(): void {}
+  /** It can't be told to the ends: it goes on until they finish, or until the drain is over. Where nobody has said a word it ends. */
+  drain(): void {
+    if (this.onUpstreamSpoke !== null) this.#end('draining', '', 'idle');
+  }
 
   rejudge(judge: Judge): void {
     if (this.#isDone) return;

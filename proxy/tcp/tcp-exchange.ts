@@ -12,7 +12,7 @@ export const CLOSE_REASONS = {
   upstream_closed: 'The upstream finished first, then the caller did.',
   downstream_reset: 'The caller broke off; the upstream was reset.',
   upstream_reset: 'The upstream broke off; the caller was reset.',
-  idle: 'Nothing came from either side for `timeouts.tcpIdle`.',
+  idle: 'Nothing came from either side for `timeouts.tcpIdle`, or nothing at all and the sidecar drains.',
   age: 'The connection reached `timeouts.tcpAge`.',
   ended_by_proxy: 'The sidecar ended it; `reason` says why.',
   refused: 'It was never carried; `reason` says why.',

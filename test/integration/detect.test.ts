@@ -161,6 +161,18 @@ describe('a server that speaks first', () => {
     expect([client.text, app.connections.length]).toEqual(['', 0]);
   });
 
+  test('is not waited for while the sidecar drains, if it has said nothing', async () => {
+    const { sidecar } = await withApp(() => {}, [{ mtls: 'DISABLE' }], { policies: null, timeouts: { detect: '200ms' } });
+    await using client = await tcpClient(sidecar.inboundPort);
+    await eventually('the dial', async () => (await sidecar.metric('postern_connections_open')) === 1);
+    await sleep(800);
+    const started = performance.now();
+    const { code } = await sidecar.process.end('SIGTERM', 20_000);
+    expect(code).toBe(0);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    await client.over();
+  });
+
   test('does not make raw TCP of an HTTP caller that was silent for long', async () => {
     const upstream = keep(await startUpstream());
     const inbound = [{ mtls: 'DISABLE', forwardTo: `127.0.0.1:${upstream.port}` }];
