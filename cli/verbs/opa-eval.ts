@@ -7,8 +7,8 @@ import { toJson } from '#authz/opa/json.ts';
 import { DEFAULT_OPA_LIMITS } from '#authz/opa/limits.ts';
 import { chooseEntrypoint, loadProgram } from '#authz/opa/load.ts';
 import type { OpaProgram } from '#authz/opa/program.ts';
-import { PosternError } from '#base/error.ts';
 
+import { EXIT, ExitError } from '../exit.ts';
 import type { ExitStatus } from '../exit.ts';
 import { answerLines, textMember } from '../json-lines.ts';
 import type { Question } from '../json-lines.ts';
@@ -40,7 +40,7 @@ export async function opaEval(options: OpaEvalOptions, io: VerbStreams): Promise
   const program = orData(() => loadProgram(bundle, DEFAULT_OPA_LIMITS));
   const entrypoint = orData(() => chooseEntrypoint(program, options.entrypoint));
   const at = options.at === null ? null : Date.parse(options.at);
-  if (Number.isNaN(at)) throw new PosternError('bad_time', `Cannot read the time "${options.at}": wanted RFC 3339`);
+  if (Number.isNaN(at)) throw new ExitError(EXIT.usage, `Cannot read the time "${options.at}": wanted RFC 3339`);
   const ask = { program, entrypoint, revision: bundle.manifest.revision, raw: options.raw };
   return answerLines(io, (question) => answer(ask, question, BigInt(at ?? Date.now()) * 1_000_000n));
 }

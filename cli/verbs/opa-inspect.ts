@@ -1,4 +1,5 @@
 /** `postern opa inspect BUNDLE`: what is in a bundle, whether it can be loaded, and what can be asked of it. */
+import { keyText } from '#authz/opa/json.ts';
 import { DEFAULT_OPA_LIMITS } from '#authz/opa/limits.ts';
 import { loadProgram } from '#authz/opa/load.ts';
 
@@ -21,7 +22,7 @@ export function opaInspect(options: OpaInspectOptions, io: VerbStreams): ExitSta
     signed: isSigned,
     roots: manifest.roots,
     policy: { kind: policy.kind, bytes: policy.bytes.length, entrypoints: program.entrypoints },
-    data: data.entries().map(([key]) => String(key)),
+    data: data.entries().map(([key]) => keyText(key)),
     files,
   };
   if (options.output === 'json') {

@@ -81,7 +81,7 @@ describe.skipIf(peer('opa') === null)('the real OPA', () => {
     for (let at = 20; at < archive.length - 8; at += Math.ceil(archive.length / 40)) {
       const flipped = Buffer.from(archive);
       flipped[at] = (flipped[at] ?? 0) ^ 1;
-      expect(() => open(flipped, keyOf(verify(), algorithm))).toThrow();
+      expect(() => open(flipped, keyOf(verify(), algorithm))).toThrow(Error);
     }
   });
 

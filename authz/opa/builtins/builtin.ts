@@ -4,7 +4,7 @@
  * is what `opa eval` does without --strict-builtin-errors.
  */
 import type { Meter } from '../meter.ts';
-import { RegoObject, RegoSet, isArray, isNumber } from '../value.ts';
+import { RegoSet, isArray, isNumber } from '../value.ts';
 import type { RegoArray, RegoNumber, RegoValue } from '../value.ts';
 
 export interface BuiltinContext {
@@ -56,8 +56,7 @@ export function elementsOf(value: RegoValue | undefined): RegoArray | null {
 export function textsOf(value: RegoValue | undefined): readonly string[] | null {
   const elements = elementsOf(value);
   if (elements === null || !elements.every((element) => typeof element === 'string')) return null;
-  // Each was just seen to be a string.
-  return elements as readonly string[];
+  return elements;
 }
 
 /** Like `textsOf`; one string counts as a list of one. */
@@ -68,10 +67,4 @@ export function oneOrMoreTexts(value: RegoValue | undefined): readonly string[] 
 /** An integer that a loop may count to. */
 export function smallInteger(value: RegoValue | undefined): number | null {
   return typeof value === 'number' && Number.isInteger(value) ? value : null;
-}
-
-export function textMember(object: RegoObject, name: string): string | null | undefined {
-  const value = object.find(name);
-  if (value === undefined) return null;
-  return typeof value === 'string' ? value : undefined;
 }

@@ -1,4 +1,5 @@
 /** JSON Patch (RFC 6902) over Rego's values, which may hold sets; paths are pointers (RFC 6901) or lists of keys. */
+import { keyText } from '../json.ts';
 import { RegoObject, RegoSet, areEqual, isArray, lookUp, objectOf } from '../value.ts';
 import type { RegoArray, RegoValue } from '../value.ts';
 
@@ -6,7 +7,7 @@ import type { RegoArray, RegoValue } from '../value.ts';
 export function readPath(path: RegoValue): readonly string[] | null {
   const steps = readSteps(path);
   if (steps === null) return null;
-  return steps.map((step) => (typeof step === 'string' ? step : String(step)));
+  return steps.map((step) => keyText(step));
 }
 
 /** Undefined when a patch has no form, or one cannot be applied or does not test true. */

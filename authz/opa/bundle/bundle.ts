@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { PosternError } from '#base/error.ts';
 
 import { parseYaml } from '../builtins/encodings.ts';
-import { parseJson } from '../json.ts';
+import { keyText, parseJson } from '../json.ts';
 import type { BundleLimits } from '../limits.ts';
 import { RegoObject } from '../value.ts';
 import type { RegoValue } from '../value.ts';
@@ -119,5 +119,5 @@ function checkRoots(value: RegoValue, roots: readonly string[], path: readonly s
   if (roots.some((root) => root === '' || place === root || place.startsWith(`${root}/`))) return;
   const isOnTheWay = place === '' || roots.some((root) => root.startsWith(`${place}/`));
   if (!isOnTheWay || !(value instanceof RegoObject)) throw contentFault(`found data at "${place}", outside of its roots`);
-  for (const [key, element] of value.entries()) checkRoots(element, roots, [...path, String(key)]);
+  for (const [key, element] of value.entries()) checkRoots(element, roots, [...path, keyText(key)]);
 }

@@ -58,7 +58,7 @@ class Compiler {
   entry({ blocks, locals: count }: EntryPlan): CompiledPlan {
     const body = this.#inOrder(blocks);
     return (input, data, run) => {
-      const locals: Locals = new Array<Value>(count).fill(undefined);
+      const locals: Locals = Array.from({ length: count });
       locals[0] = input;
       locals[1] = data;
       body(locals, run);
@@ -158,7 +158,7 @@ function callFunction({ body, source }: CompiledFunction, args: readonly Value[]
   if (body === null || run.depth >= MAX_CALLS) throw new OpaAbort('opa_abort', 'functions call one another too deeply');
   const { meter } = run.builtins;
   meter.spend(4 + (source.locals >> 2));
-  const locals: Locals = new Array<Value>(source.locals).fill(undefined);
+  const locals: Locals = Array.from({ length: source.locals });
   for (const [index, param] of source.params.entries()) locals[param] = args[index];
   run.depth++;
   const signal = body(locals, run);

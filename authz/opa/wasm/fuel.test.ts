@@ -54,7 +54,7 @@ describe('meterModule()', () => {
     { why: 'a loop that grows memory', body: [0x03, 0x40, 0x41, 1, 0x40, 0, 0x1a, 0x0c, 0, 0x0b] },
   ])('ends $why', ({ body }) => {
     const { left, run } = load(moduleOf(body), 10_000);
-    expect(run).toThrow();
+    expect(run).toThrow(Error);
     expect(left()).toBeLessThan(0);
   });
 
@@ -89,7 +89,7 @@ describe('meterModule()', () => {
   test('refuses every module that is cut off, or leaves it to the engine', () => {
     const whole = moduleOf([0x03, 0x40, 0x0c, 0, 0x0b]);
     for (let length = 0; length < whole.length; length++) {
-      expect(() => compileModule(meterModule(Uint8Array.from(whole.slice(0, length)), NONE).bytes)).toThrow();
+      expect(() => compileModule(meterModule(Uint8Array.from(whole.slice(0, length)), NONE).bytes)).toThrow(Error);
     }
   });
 });

@@ -60,11 +60,11 @@ function load(archive: Buffer): OpaProgram {
   return loadProgram(bundle, DEFAULT_OPA_LIMITS);
 }
 
-function ask(program: OpaProgram, input: unknown): Verdict | string {
+function ask(program: OpaProgram, input: unknown): Verdict | { readonly denial: string } {
   const outcome = program.evaluate('policy/allow', JSON.stringify(input), BigInt(Date.now()) * 1_000_000n);
   if (outcome.ok) return { value: JSON.parse(toJson(outcome.value)) };
   if (outcome.code === 'opa_undefined') return 'undefined';
-  return outcome.code === 'opa_conflict' ? 'error' : `${outcome.code}: ${outcome.message}`;
+  return outcome.code === 'opa_conflict' ? 'error' : { denial: `${outcome.code}: ${outcome.message}` };
 }
 
 /** Numbers may differ in what no double can tell. */
