@@ -8,8 +8,9 @@ import type { OpaProgram } from '../program.ts';
 import { RegoSet } from '../value.ts';
 import type { RegoValue } from '../value.ts';
 import { compilePlan } from './compile.ts';
-import type { CompiledPlan, Run } from './compile.ts';
+import type { CompiledPlan } from './compile.ts';
 import { readPlan } from './plan.ts';
+import type { Run } from './step.ts';
 
 /** @throws {PosternError} `opa_plan_invalid`, `opa_builtin_refused` */
 export function loadPlanProgram(bytes: Uint8Array, data: RegoValue, limits: OpaLimits): OpaProgram {
