@@ -1,16 +1,19 @@
 /** One port finds out what is spoken on it, in the clear and inside of TLS, and never lets pass unjudged what a policy reads. */
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, test } from 'vitest';
 
 import { statusOf } from '#test/support/http-reader.ts';
+import { runProcess } from '#test/support/processes.ts';
 import { plainClient, RawClient, tlsSocket } from '#test/support/raw-client.ts';
 import { startUpstream } from '#test/support/raw-upstream.ts';
 import { eventually, policyYaml, startSidecar, type LogLine, type Settings, type Sidecar } from '#test/support/sidecar.ts';
 import { GET, keep, mesh, web } from '#test/support/sidecar-pair.ts';
 import { echo, startTcpApp, tcpClient, TcpConnection, type TcpApp } from '#test/support/tcp-app.ts';
 
+const LAUNCHER = resolve(import.meta.dirname, '../../bin/postern.js');
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const SETTINGS_FRAME = Buffer.from('000000040000000000', 'hex');
 /** A request of a policy: with it a port is about HTTP. */
@@ -131,6 +134,13 @@ describe('bytes of no known protocol', () => {
     // `postern explain` knows it.
     const decisions = await sidecar.admin('/decisions');
     expect(decisions).toMatchObject([{ id: line['decision_id'], input: { request: null } }]);
+    for (const from of [
+      ['--admin', sidecar.path('admin.sock')],
+      ['--log', sidecar.path('access.log')],
+    ]) {
+      const { code, stdout } = await runProcess(process.execPath, [LAUNCHER, 'explain', String(line['decision_id']), ...from]);
+      expect([code, stdout]).toEqual([0, expect.stringContaining('denied_no_match')]);
+    }
   });
 });
 
