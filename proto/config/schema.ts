@@ -178,7 +178,7 @@ const limitsSchema = z.strictObject(
     pendingHandshakes: count(1, 65_536).prefault(1_024).describe('Most TLS handshakes under way.'),
     idleUpstreamConnections: count(0, 65_536).prefault(512).describe('Most idle upstream connections, over all pools.'),
     informationalResponses: count(0, 1_000).prefault(20).describe('Most 1xx responses before the final one.'),
-    requestsPerConnection: count(1, 1_000_000_000).prefault(10_000).describe('Requests after which a connection is closed.'),
+    requestsPerConnection: count(1, 1_000_000_000).prefault(100_000).describe('Requests after which a connection is closed.'),
     grpcMessage: size(0, 2_147_483_647).prefault('0B').describe('Largest gRPC message; 0B is no limit.'),
     http2: http2Schema.prefault({}).describe('Limits of one HTTP/2 session.'),
   },
