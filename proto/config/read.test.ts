@@ -58,7 +58,7 @@ describe('readProxyConfig()', () => {
       headBytes: 16_384,
       fields: 100,
       informationalResponses: 20,
-      requestsPerConnection: 10_000,
+      requestsPerConnection: 100_000,
     });
     expect(config?.timeouts).toMatchObject({
       handshakeMs: 5_000,
