@@ -228,7 +228,7 @@ function requireBuiltin(name: string): Builtin {
   throw new PosternError('opa_builtin_refused', `Cannot load the policy: it calls "${name}", and ${refusalOf(name)}`);
 }
 
-/** A statement takes as long as some instructions of a module, in which fuel is counted. */
+/** In steps. */
 const STATEMENT_COST = 4;
 /** Rego knows no recursion; a plan that was made by hand may. */
 const MAX_CALLS = 400;
