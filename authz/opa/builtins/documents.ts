@@ -125,7 +125,11 @@ function extend(graph: RegoObject, path: readonly RegoValue[], found: RegoSet, c
   const edges = elementsOf(lookUp(graph, last)) ?? [];
   let isEnd = true;
   for (const next of edges) {
-    if (graph.find(next) === undefined || path.some((node) => areEqual(node, next))) continue;
+    // A way ends where the next node is none of the graph, and where it would come round.
+    if (graph.find(next) === undefined || path.some((node) => areEqual(node, next))) {
+      found.add(path);
+      continue;
+    }
     isEnd = false;
     extend(graph, [...path, next], found, context);
   }

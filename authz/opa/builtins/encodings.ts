@@ -2,6 +2,7 @@
 import { parse, stringify } from 'yaml';
 
 import { MAX_JSON_DEPTH, parseJson, toJson } from '../json.ts';
+import { normal } from '../numbers.ts';
 import { RegoObject, RegoSet, isArray, objectOf } from '../value.ts';
 import type { RegoValue } from '../value.ts';
 import { ofText } from './builtin.ts';
@@ -175,8 +176,8 @@ function parseUuid(text: string): RegoValue | undefined {
   if (version !== 1 && version !== 2) return made;
   const high = BigInt(bytes.readUInt16BE(6) & 0x0fff) << 48n;
   const ticks = high | (BigInt(bytes.readUInt16BE(4)) << 32n) | BigInt(bytes.readUInt32BE(0));
-  const time = (ticks - UUID_EPOCH) * 100n;
-  made.insert('time', Number.isSafeInteger(Number(time)) ? Number(time) : time);
+  // 64 bits hold it only from 1678 to 2262; Go lets it overflow.
+  made.insert('time', normal(BigInt.asIntN(64, (ticks - UUID_EPOCH) * 100n)));
   made.insert('nodeid', [...bytes.subarray(10)].map((byte) => byte.toString(16).padStart(2, '0')).join('-'));
   made.insert('macvariables', macVariables(bytes[10] ?? 0));
   made.insert('clocksequence', bytes.readUInt16BE(8) & 0x3fff);

@@ -77,7 +77,7 @@ function formattedFraction(directive: Directive, value: number): string {
   const { flags, precision, verb } = directive;
   const magnitude = Math.abs(value);
   let digits: string;
-  if (verb === 'f' || verb === 'F') digits = magnitude.toFixed(Math.min(precision ?? 6, 100));
+  if (verb === 'f' || verb === 'F') digits = fixed(magnitude, Math.min(precision ?? 6, 100));
   else if (verb === 'e' || verb === 'E') digits = goExponent(magnitude.toExponential(Math.min(precision ?? 6, 100)));
   else if (verb === 'g' || verb === 'G' || verb === 'v') digits = general(magnitude, precision);
   else return `%!${verb}(float64=${value})`;
@@ -95,6 +95,13 @@ function formattedString(directive: Directive, value: string): string {
     return padded(directive, verb === 'X' ? hex.toUpperCase() : hex, false);
   }
   return `%!${verb}(string=${value})`;
+}
+
+/** Half to even, as Go has it; a half is exact only where a double can hold it. */
+function fixed(value: number, digits: number): string {
+  const scaled = value * 10 ** digits;
+  const isHalf = scaled < 2 ** 51 && scaled - Math.floor(scaled) === 0.5 && scaled / 10 ** digits === value;
+  return isHalf && Math.floor(scaled) % 2 === 0 ? (Math.floor(scaled) / 10 ** digits).toFixed(digits) : value.toFixed(digits);
 }
 
 /** `%g`: the shortest text that is the number, with an exponent below -4 and from 21 on. */

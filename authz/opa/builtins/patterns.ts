@@ -24,6 +24,8 @@ export const PATTERN_BUILTINS: BuiltinTable = {
   'glob.quote_meta': ofText((text) => text.replace(/[*?\\[\]{}]/gu, '\\$&')),
 };
 
+type Matcher = ReturnType<RE2JS['matcher']>;
+
 /** Undefined when the pattern is none, or is larger than may be. Pays for a pass over the text. */
 function compiled(pattern: string, text: string, { meter }: BuiltinContext): RE2JS | undefined {
   let known = cache.get(pattern);
@@ -46,6 +48,17 @@ function compiled(pattern: string, text: string, { meter }: BuiltinContext): RE2
   return known;
 }
 
+/** Finds the next match; one of nothing right behind another match is none to Go. */
+function findNext(matcher: Matcher): boolean {
+  const before = lastEnds.get(matcher) ?? -1;
+  while (matcher.find()) {
+    if (matcher.start() === matcher.end() && matcher.start() === before) continue;
+    lastEnds.set(matcher, matcher.end());
+    return true;
+  }
+  return false;
+}
+
 /** Go's Split: parts between matches that are not empty at the start. */
 function split(pattern: string, text: string, context: BuiltinContext): RegoValue | undefined {
   const expression = compiled(pattern, text, context);
@@ -55,7 +68,7 @@ function split(pattern: string, text: string, context: BuiltinContext): RegoValu
   const matcher = expression.matcher(text);
   let from = 0;
   let end = 0;
-  while (matcher.find()) {
+  while (findNext(matcher)) {
     if (matcher.end() === 0) continue;
     end = matcher.start();
     parts.push(text.slice(from, end));
@@ -77,7 +90,7 @@ function found(
   if (expression === undefined) return undefined;
   const matches: string[][] = [];
   const matcher = expression.matcher(text);
-  while ((limit < 0 || matches.length < limit) && matcher.find()) {
+  while ((limit < 0 || matches.length < limit) && findNext(matcher)) {
     const groups: string[] = [];
     for (let group = 0; group <= matcher.groupCount(); group++) groups.push(String(matcher.group(group) ?? ''));
     context.meter.hold(64 + 2 * groups.reduce((sum, part) => sum + part.length, 0));
@@ -94,7 +107,7 @@ function replace(text: string, pattern: string, next: string, context: BuiltinCo
   const parts: string[] = [];
   const matcher = expression.matcher(text);
   let from = 0;
-  while (matcher.find()) {
+  while (findNext(matcher)) {
     const filled = next.replace(/\$(?:\$|\{(\w+)\}|(\w+))/gu, (whole, braced?: string, bare?: string) => {
       if (whole === '$$') return '$';
       const name = braced ?? bare ?? '';
@@ -201,6 +214,7 @@ function inClass(sign: string): string {
   return /[\w\s]/u.test(sign) || (sign.codePointAt(0) ?? 0) > 0x7f ? sign : `\\${sign}`;
 }
 
+const lastEnds = new WeakMap<Matcher, number>();
 const cache = new Map<string, RE2JS>();
 const MAX_CACHED = 256;
 const MAX_PATTERN = 4_096;

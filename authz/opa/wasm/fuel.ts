@@ -49,7 +49,9 @@ export function meterModule(bytes: Uint8Array, imports: ReadonlySet<string>): Me
     else put(id, id === SECTION.code ? meterCode(body, fuel) : body);
   }
   if (find(sections, SECTION.export) === null) throw moduleFault('found no exports');
-  return { bytes: joined(out), minPages, maxPages };
+  // OPA's modules ask for two pages however much data they bring.
+  const dataPages = Math.ceil(dataEnd(find(sections, SECTION.data)) / PAGE_BYTES);
+  return { bytes: joined(out), minPages: Math.max(minPages, dataPages), maxPages };
 }
 
 function find(sections: readonly Section[], wanted: number): Uint8Array | null {
@@ -69,6 +71,22 @@ function readImports(body: Uint8Array | null, allowed: ReadonlySet<string>): Mem
   if (!reader.isAtEnd) throw moduleFault('found more imports than it says');
   if (memory === null) throw moduleFault('found no imported memory');
   return memory;
+}
+
+/** Where in memory the module's data ends. */
+function dataEnd(body: Uint8Array | null): number {
+  if (body === null) return 0;
+  const reader = new ByteReader(body);
+  let end = 0;
+  for (let left = reader.unsigned(); left > 0; left--) {
+    // Segments that are put in place by an address written out; OPA has no others.
+    if (reader.unsigned() !== 0 || reader.byte() !== I32_CONST) throw moduleFault('found data that is placed in another way');
+    const start = reader.address();
+    if (reader.byte() !== END) throw moduleFault('found data that is placed in another way');
+    const { length } = reader.bytes(reader.unsigned());
+    end = Math.max(end, start + length);
+  }
+  return end;
 }
 
 function readLimits(reader: ByteReader): MemoryLimits {
@@ -159,6 +177,9 @@ function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return out;
 }
 
+const PAGE_BYTES = 65_536;
+const I32_CONST = 0x41;
+const END = 0x0b;
 const START_FUEL = 100_000_000;
 /** Locals are made, and cleared, at every call. */
 const MAX_LOCALS = 10_000;

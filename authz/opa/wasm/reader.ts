@@ -80,6 +80,18 @@ export class ByteReader {
     throw moduleFault('found a number of more than 32 bits');
   }
 
+  /** A signed LEB128 of 32 bits, as the address that it is. */
+  address(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.byte();
+      value |= (byte & 0x7f) << shift;
+      if ((byte & 0x80) !== 0) continue;
+      return (shift < 25 && (byte & 0x40) !== 0 ? value | (-1 << (shift + 7)) : value) >>> 0;
+    }
+    throw moduleFault('found a number with too many bytes');
+  }
+
   /** A signed LEB128 whose value nobody asks for. */
   skipSigned(maxBytes: number): void {
     for (let count = 0; count < maxBytes; count++) if ((this.byte() & 0x80) === 0) return;
@@ -99,6 +111,7 @@ export const SECTION = {
   global: 6,
   export: 7,
   code: 10,
+  data: 11,
 } as const;
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
