@@ -13,9 +13,10 @@ import { seededRandom } from '#authz/engine/samples.ts';
 import { compileForOpa } from '#authz/plan/compile-shell.ts';
 import { compilePolicies, compileSelected, policiesOf } from '#authz/plan/compile.ts';
 import type { Strategy } from '#authz/plan/plan.ts';
+import type { Policy } from '#authz/policy/model.ts';
 import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 import { canAskOpa, opaInput } from '#test/conformance/policy/opa-shell.ts';
-import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from '#test/conformance/policy/realistic.ts';
+import { COMPILE_OPTIONS, WORKLOAD, operation, realisticPolicies } from '#test/conformance/policy/realistic.ts';
 import { peer } from '#test/support/peers.ts';
 
 import { casbinJudge } from './decide-casbin.ts';
@@ -34,7 +35,8 @@ interface Variant {
 
 async function measure(rules: number): Promise<string> {
   const policies = realisticPolicies(rules, seededRandom(1));
-  const compileMs = compileCost(rules, () => compilePolicies(policies, WORKLOAD, COMPILE_OPTIONS));
+  const compileMs = compileCost(rules, (round) => realisticPolicies(rules, seededRandom(10 + round)));
+  const editMs = compileCost(rules, (round) => edited(policies, round));
   const set = policiesOf(policies, WORKLOAD, COMPILE_OPTIONS);
   const compiled = compileSelected(set, policies.length, strategy);
   const engine = loadEngine(compiled, { whenNoneSelects: 'deny' });
@@ -110,7 +112,7 @@ async function measure(rules: number): Promise<string> {
   const share = `${Math.round((100 * allowed) / REQUESTS)} %`;
   const missing = Array.from({ length: COLUMNS - figures.length }, () => '-');
   const { longestScan, steps } = compiled.bounds;
-  const facts = `${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${longestScan} / ${steps} | ${share}`;
+  const facts = `${rules} | ${Math.round(compiled.wasm.length / 1000)} | ${summary(compileMs, 1)} | ${summary(editMs, 1)} | ${longestScan} / ${steps} | ${share}`;
   return `| ${facts} | ${[...figures, ...missing].join(' | ')} |`;
 }
 
@@ -179,15 +181,26 @@ function linearCount(rules: number, budget: number): number {
   return Math.max(2, Math.floor(budget / (rules + 20)));
 }
 
-/** Milliseconds of CPU time of all threads, warmed up. */
-function compileCost(rules: number, compile: () => unknown): readonly number[] {
-  const times = rules >= 100_000 ? 1 : rules >= 10_000 ? 3 : 9;
-  if (rules < 100_000) for (let index = 0; index < 3; index++) compile();
-  return Array.from({ length: times }, () => {
+/** Milliseconds of CPU time of all threads, warmed up; each time of other policies, so that nothing is remembered but what is alike. */
+function compileCost(rules: number, policiesOfRound: (round: number) => readonly Policy[]): readonly number[] {
+  const times = rules >= 100_000 ? 1 : rules >= 10_000 ? 5 : 9;
+  const warmUps = rules >= 100_000 ? 0 : 3;
+  return Array.from({ length: warmUps + times }, (_, round) => {
+    const policies = policiesOfRound(round);
     const before = process.cpuUsage();
-    compile();
+    compilePolicies(policies, WORKLOAD, COMPILE_OPTIONS);
     const { user, system } = process.cpuUsage(before);
     return (user + system) / 1000;
+  }).slice(warmUps);
+}
+
+/** With another path in one rule; all other rules are the same objects. */
+function edited(policies: readonly Policy[], round: number): readonly Policy[] {
+  const at = (round * 7) % policies.length;
+  return policies.map((policy, index) => {
+    const [first, ...rest] = policy.rules;
+    if (index !== at || first === undefined) return policy;
+    return { ...policy, rules: [{ ...first, to: [operation({ paths: [`/edited-${round}`] })] }, ...rest] };
   });
 }
 
@@ -229,7 +242,7 @@ const rounds = quick ? 3 : 9;
 const strategy: Strategy = argument('--strategy') === 'forest' ? 'forest' : argument('--strategy') === 'index' ? 'index' : 'auto';
 
 console.log(
-  '| rules | module kB | compile CPU ms | longest scan / steps | allowed | hot ns | full ns | linear ns | interpreter ns | our OPA module ns | OPA ns | Cedar ns | casbin ns |',
+  '| rules | module kB | compile CPU ms | one rule edited CPU ms | longest scan / steps | allowed | hot ns | full ns | linear ns | interpreter ns | our OPA module ns | OPA ns | Cedar ns | casbin ns |',
 );
-console.log(`|${'---|'.repeat(5 + COLUMNS)}`);
+console.log(`|${'---|'.repeat(6 + COLUMNS)}`);
 for (const size of sizes) console.log(await measure(size));
