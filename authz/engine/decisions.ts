@@ -39,6 +39,7 @@ export function noneSelected(whenNoneSelects: WhenNoneSelects, revision: string)
 class ConstantEngine implements Engine {
   readonly revision: string;
   readonly headerNames: readonly string[] = [];
+  readonly providers: readonly string[] = [];
   readonly #decision: Decision;
   readonly #connection: ClassifiedConnection;
 

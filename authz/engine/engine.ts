@@ -13,6 +13,8 @@ export interface Engine {
   readonly headerNames: readonly string[];
   /** Whether any rule reads what only requests have, so that bytes of no known protocol may not pass to this port. */
   readsHttp(port: number): boolean;
+  /** External authorizers that policies ask; a denial with `provider_unavailable` means that one of them was to be asked first. */
+  readonly providers: readonly string[];
   /** Finds what the policies care for in a connection, once for all of its requests. */
   classify(connection: ConnectionAttributes): ClassifiedConnection;
   /**

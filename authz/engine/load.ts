@@ -65,6 +65,7 @@ class InternTable {
 class WasmEngine implements Engine {
   readonly revision: string;
   readonly headerNames: readonly string[];
+  readonly providers: readonly string[];
   readonly #readsHttp: boolean;
   readonly #module: Evaluator;
   readonly #writer: ValueWriter;
@@ -75,7 +76,7 @@ class WasmEngine implements Engine {
   readonly #authorities: InternTable | null;
   readonly #path: CompiledSlot | null;
   readonly #headers: readonly NamedSlot[];
-  readonly #providers: readonly NamedSlot[];
+  readonly #providerSlots: readonly NamedSlot[];
   readonly #http: CompiledProgram;
   readonly #tcp: CompiledProgram;
   readonly #reports: Reports;
@@ -105,7 +106,8 @@ class WasmEngine implements Engine {
     this.#authorities = authority === null ? null : new InternTable(authority, MAX_AUTHORITIES);
     this.#path = only('path');
     this.#headers = namedSlots(slots, 'header');
-    this.#providers = namedSlots(slots, 'provider');
+    this.#providerSlots = namedSlots(slots, 'provider');
+    this.providers = this.#providerSlots.map(({ name }) => name);
     this.#http = http;
     this.#tcp = tcp;
     this.#reports = new Reports(compiled);
@@ -138,7 +140,7 @@ class WasmEngine implements Engine {
       if (this.#authorities !== null) this.#intern(this.#authorities, request.authority);
       if (this.#path !== null) this.#writer.binary(this.#path, request.path);
       for (let index = 0; index < this.#headers.length; index++) this.#writeHeader(this.#headers[index], request);
-      if (this.#providers.length > 0) this.#writeProviders(providers);
+      if (this.#providerSlots.length > 0) this.#writeProviders(providers);
       if (this.#tokens.slots.length > 0) return this.#decideWithTokens(request.tokens, providers);
       return this.#told(this.#module.decide(), this.#http, providers);
     } catch {
@@ -149,7 +151,7 @@ class WasmEngine implements Engine {
   decideConnection(connection: ClassifiedConnection, providers: Providers | null = null): Decision {
     try {
       if (!this.#enter(connection)) return this.#failed;
-      if (this.#providers.length > 0) this.#writeProviders(providers);
+      if (this.#providerSlots.length > 0) this.#writeProviders(providers);
       return this.#told(this.#module.decideConnection(), this.#tcp, providers);
     } catch {
       return this.#failed;
@@ -242,8 +244,8 @@ class WasmEngine implements Engine {
   }
 
   #writeProviders(providers: Providers | null): void {
-    for (let index = 0; index < this.#providers.length; index++) {
-      const provider = this.#providers[index];
+    for (let index = 0; index < this.#providerSlots.length; index++) {
+      const provider = this.#providerSlots[index];
       if (provider === undefined) continue;
       this.#writer.clear(provider.slot);
       const answer = providers !== null && Object.hasOwn(providers, provider.name) ? providers[provider.name] : undefined;

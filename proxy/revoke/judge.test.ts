@@ -27,6 +27,7 @@ function policyOf(engine: Engine): PolicySnapshot {
 /** Denies whoever is not of team blue. */
 class TeamEngine implements Engine {
   readonly revision = 'sha256:team';
+  readonly providers: readonly string[] = [];
   readonly headerNames = ['x-team'];
   readsHttp(): boolean {
     return true;
