@@ -2,7 +2,9 @@
 import { PosternError } from '#base/error.ts';
 
 import type { Bundle } from './bundle/bundle.ts';
+import { toJson } from './json.ts';
 import type { OpaLimits } from './limits.ts';
+import type { OpaPolicy } from './messages.ts';
 import { loadPlanProgram } from './plan/program.ts';
 import type { OpaProgram } from './program.ts';
 import { loadWasmProgram } from './wasm/program.ts';
@@ -10,6 +12,11 @@ import { loadWasmProgram } from './wasm/program.ts';
 /** @throws {PosternError} when the policy cannot be loaded within the limits */
 export function loadProgram({ data, policy }: Pick<Bundle, 'data' | 'policy'>, limits: OpaLimits): OpaProgram {
   return policy.kind === 'wasm' ? loadWasmProgram(policy.bytes, data, limits) : loadPlanProgram(policy.bytes, data, limits);
+}
+
+/** What an evaluator is started with. */
+export function policyOf({ data, policy }: Bundle): OpaPolicy {
+  return { kind: policy.kind, bytes: policy.bytes, data: toJson(data) };
 }
 
 /**

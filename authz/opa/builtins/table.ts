@@ -38,11 +38,6 @@ export function callBuiltin(builtin: Builtin, args: readonly RegoValue[], contex
   return result;
 }
 
-/** Names of all builtins here, for the documentation. */
-export function builtinNames(): readonly string[] {
-  return [...BUILTINS.keys()].toSorted();
-}
-
 /** Characters, elements or pairs: what a pass over the value's top takes. */
 function sizeOf(value: RegoValue): number {
   if (typeof value === 'string' || isArray(value)) return value.length;

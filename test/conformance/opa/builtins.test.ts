@@ -33,7 +33,8 @@ describe.skipIf(peer('opa') === null)('builtins', () => {
         DEFAULT_OPA_LIMITS,
       );
       const outcome = program.evaluate('p/out', JSON.stringify(input), 0n);
-      results.set(target, valueOf(outcome.ok ? { value: JSON.parse(toJson(outcome.value)) } : outcome.code));
+      const value: unknown = outcome.ok ? JSON.parse(toJson(outcome.value)) : outcome.code;
+      results.set(target, valueOf({ value }));
     }
   });
   afterAll(() => rmSync(root, { recursive: true, force: true }));

@@ -8,18 +8,21 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { seededRandom } from '#authz/engine/samples.ts';
 import { readBundle } from '#authz/opa/bundle/bundle.ts';
 import type { Bundle } from '#authz/opa/bundle/bundle.ts';
 import { OpaEvaluator } from '#authz/opa/evaluator.ts';
 import { toJson } from '#authz/opa/json.ts';
 import { DEFAULT_BUNDLE_LIMITS, DEFAULT_OPA_LIMITS } from '#authz/opa/limits.ts';
 import type { OpaLimits } from '#authz/opa/limits.ts';
-import { loadProgram } from '#authz/opa/load.ts';
+import { loadProgram, policyOf } from '#authz/opa/load.ts';
+import { PosternError } from '#base/error.ts';
 import { peer } from '#test/support/peers.ts';
 
 import { opaBuild } from './opa.ts';
 
 const WORKER = new URL('../../../authz/opa/worker.ts', import.meta.url);
+const SEED = Number(process.env['POSTERN_SEED'] ?? Date.now() % 1_000_000_000);
 const NOW = 1_767_225_600_000_000_000n;
 
 const POLICY = `package hostile
@@ -67,7 +70,7 @@ allow := "text" if input.do == "conflict"
 allow := 7 if input.do == "conflict"
 `;
 
-describe.skipIf(peer('opa') === null)('hostile policies and inputs', () => {
+describe.skipIf(peer('opa') === null)(`hostile policies and inputs, seed ${SEED}`, () => {
   const root = mkdtempSync(join(tmpdir(), 'postern-hostile-'));
   const bundles = new Map<string, Bundle>();
 
@@ -131,11 +134,43 @@ describe.skipIf(peer('opa') === null)('hostile policies and inputs', () => {
     expect(program.evaluate('hostile/other', '{}', NOW)).toMatchObject({ ok: false, code: 'opa_undefined' });
   });
 
+  test.each(['wasm', 'plan'])('%s: a policy with changed bytes is refused, or answers or denies; it throws nothing', (target) => {
+    const { data, policy } = bundle(bundles, target);
+    const random = seededRandom(SEED);
+    const outcomes = { refused: 0, answered: 0 };
+    for (let round = 0; round < 150; round++) {
+      const bytes = Buffer.from(policy.bytes);
+      for (let change = Math.floor(random() * 4); change >= 0; change--) {
+        const at = Math.floor(random() * bytes.length);
+        // A digit stays a digit: most other changes of a plan only make it no JSON.
+        const isDigit = target === 'plan' && (bytes[at] ?? 0) >= 0x30 && (bytes[at] ?? 0) <= 0x39;
+        bytes[at] = isDigit
+          ? 0x30 + Math.floor(random() * 10)
+          : target === 'plan'
+            ? (bytes[at] ?? 0)
+            : Math.floor(random() * 256);
+      }
+      try {
+        const program = loadProgram({ policy: { kind: policy.kind, bytes }, data }, { ...DEFAULT_OPA_LIMITS, fuel: 50_000_000 });
+        for (const input of ['{"do":"allow"}', '{"do":"memory"}', '{"do":"regex","text":"aaa"}']) {
+          expect(program.evaluate('hostile/allow', input, NOW)).toHaveProperty('ok');
+        }
+        outcomes.answered++;
+      } catch (error) {
+        expect(error).toBeInstanceOf(PosternError);
+        outcomes.refused++;
+      }
+    }
+    expect(outcomes.refused + outcomes.answered).toBe(150);
+    expect(outcomes.answered).toBeGreaterThan(0);
+  });
+
   describe('in the worker', () => {
     const evaluatorOf = (limits: Partial<OpaLimits>, target = 'wasm'): OpaEvaluator => {
-      const { data, policy } = bundle(bundles, target);
-      const given = { kind: policy.kind, bytes: policy.bytes, data: toJson(data) };
-      return new OpaEvaluator(given, { limits: { ...DEFAULT_OPA_LIMITS, deadlineMs: 5_000, ...limits }, workerModule: WORKER });
+      return new OpaEvaluator(policyOf(bundle(bundles, target)), {
+        limits: { ...DEFAULT_OPA_LIMITS, deadlineMs: 5_000, ...limits },
+        workerModule: WORKER,
+      });
     };
     const ask = async (evaluator: OpaEvaluator, input: object): Promise<unknown> => {
       const answer = await evaluator.decide('hostile/allow', JSON.stringify(input), NOW);
