@@ -1,4 +1,5 @@
 /** Builtins that look into documents by paths: `json.filter`, `json.remove`, `json.patch`, `walk`, and those of graphs. */
+import type { Meter } from '../meter.ts';
 import { RegoObject, RegoSet, areEqual, isArray, lookUp, objectOf } from '../value.ts';
 import type { RegoValue } from '../value.ts';
 import { elementsOf } from './builtin.ts';
@@ -26,11 +27,11 @@ export const DOCUMENT_BUILTINS: BuiltinTable = {
     const start = elementsOf(initial);
     return graph instanceof RegoObject && start !== null ? reachable(graph, start, context) : undefined;
   },
-  'graph.reachable_paths': ([graph, initial], context) => {
+  'graph.reachable_paths': ([graph, initial], { meter }) => {
     const start = elementsOf(initial);
     if (!(graph instanceof RegoObject) || start === null) return undefined;
     const found = new RegoSet();
-    for (const node of start) if (graph.find(node) !== undefined) extend(graph, [node], found, context);
+    for (const node of start) if (graph.find(node) !== undefined) extend(graph, [node], found, meter);
     return found;
   },
 };
@@ -119,19 +120,19 @@ function reachable(graph: RegoObject, start: readonly RegoValue[], { meter }: Bu
   return seen;
 }
 
-function extend(graph: RegoObject, path: readonly RegoValue[], found: RegoSet, context: BuiltinContext): void {
-  context.meter.hold(32 + 8 * path.length);
-  const last = path.at(-1) ?? null;
-  const edges = elementsOf(lookUp(graph, last)) ?? [];
-  let isEnd = true;
+function extend(graph: RegoObject, path: readonly RegoValue[], found: RegoSet, meter: Meter): void {
+  const edges = elementsOf(lookUp(graph, path.at(-1) ?? null)) ?? [];
+  meter.spend(PATH_COST * (path.length + edges.length));
+  // A way ends where there is no next node, where that is none of the graph, and where it would come round.
+  let isEnd = edges.length === 0;
   for (const next of edges) {
-    // A way ends where the next node is none of the graph, and where it would come round.
-    if (graph.find(next) === undefined || path.some((node) => areEqual(node, next))) {
-      found.add(path);
-      continue;
-    }
-    isEnd = false;
-    extend(graph, [...path, next], found, context);
+    if (graph.find(next) === undefined || path.some((node) => areEqual(node, next))) isEnd = true;
+    else extend(graph, [...path, next], found, meter);
   }
-  if (isEnd) found.add(path);
+  if (!isEnd) return;
+  meter.hold(64 + 16 * path.length);
+  found.add(path);
 }
+
+/** Steps for each node that a way already has, and for each that it could go on to. */
+const PATH_COST = 64;

@@ -28,8 +28,15 @@ export const ENCODING_BUILTINS: BuiltinTable = {
 
   'yaml.marshal': ([value]) =>
     value === undefined ? undefined : stringify(JSON.parse(toJson(value)), { sortMapEntries: true, lineWidth: 0 }),
-  'yaml.unmarshal': ofText((text) => parseYaml(text)),
-  'yaml.is_valid': ([text]) => typeof text === 'string' && parseYaml(text) !== undefined,
+  'yaml.unmarshal': ofText((text, { meter }) => {
+    meter.spend(text.length * YAML_COST);
+    return parseYaml(text);
+  }),
+  'yaml.is_valid': ([text], { meter }) => {
+    if (typeof text !== 'string') return false;
+    meter.spend(text.length * YAML_COST);
+    return parseYaml(text) !== undefined;
+  },
 
   'urlquery.encode': ofText(encodeQuery),
   'urlquery.decode': ofText((text) => decodeQuery(text)),
@@ -200,3 +207,5 @@ const UUID = /^(?:urn:uuid:|\{)?([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a
 /** Hundreds of nanoseconds between the start of the Gregorian calendar and 1970. */
 const UUID_EPOCH = 122_192_928_000_000_000n;
 const MAX_YAML = 1_000_000;
+/** Steps that a character of YAML takes, some 300 ns. */
+const YAML_COST = 64;

@@ -10,6 +10,7 @@ import { parseJson } from '../json.ts';
 import { RegoObject, compareValues, isArray, isNumber } from '../value.ts';
 import type { RegoNumber, RegoValue } from '../value.ts';
 import { fromDouble } from '../numbers.ts';
+import { trimBoth } from '../trim.ts';
 import { ofText, ofTwoTexts } from './builtin.ts';
 import type { Builtin, BuiltinContext, BuiltinTable } from './builtin.ts';
 import { decodeBase64Url } from './encodings.ts';
@@ -57,7 +58,7 @@ function decode(text: string, nestingLeft: number): RegoValue | undefined {
   if (token === null) return undefined;
   const contentType = token.header.find('cty');
   if (contentType === 'JWT') {
-    const inner = token.payload.toString('utf8').replace(/^["']+|["']+$/gu, '');
+    const inner = trimBoth(token.payload.toString('utf8'), (sign) => sign === '"' || sign === "'");
     return nestingLeft === 0 ? undefined : decode(inner, nestingLeft - 1);
   }
   const payload = readObject(token.payload);

@@ -49,7 +49,8 @@ function compiled(pattern: string, text: string, { meter }: BuiltinContext): RE2
 }
 
 /** Finds the next match; one of nothing right behind another match is none to Go. */
-function findNext(matcher: Matcher): boolean {
+function findNext(matcher: Matcher, { meter }: BuiltinContext): boolean {
+  meter.spend(MATCH_COST);
   const before = lastEnds.get(matcher) ?? -1;
   while (matcher.find()) {
     if (matcher.start() === matcher.end() && matcher.start() === before) continue;
@@ -68,7 +69,7 @@ function split(pattern: string, text: string, context: BuiltinContext): RegoValu
   const matcher = expression.matcher(text);
   let from = 0;
   let end = 0;
-  while (findNext(matcher)) {
+  while (findNext(matcher, context)) {
     if (matcher.end() === 0) continue;
     end = matcher.start();
     parts.push(text.slice(from, end));
@@ -90,7 +91,7 @@ function found(
   if (expression === undefined) return undefined;
   const matches: string[][] = [];
   const matcher = expression.matcher(text);
-  while ((limit < 0 || matches.length < limit) && findNext(matcher)) {
+  while ((limit < 0 || matches.length < limit) && findNext(matcher, context)) {
     const groups: string[] = [];
     for (let group = 0; group <= matcher.groupCount(); group++) groups.push(String(matcher.group(group) ?? ''));
     context.meter.hold(64 + 2 * groups.reduce((sum, part) => sum + part.length, 0));
@@ -107,7 +108,7 @@ function replace(text: string, pattern: string, next: string, context: BuiltinCo
   const parts: string[] = [];
   const matcher = expression.matcher(text);
   let from = 0;
-  while (findNext(matcher)) {
+  while (findNext(matcher, context)) {
     const filled = next.replace(/\$(?:\$|\{(\w+)\}|(\w+))/gu, (whole, braced?: string, bare?: string) => {
       if (whole === '$$') return '$';
       const name = braced ?? bare ?? '';
@@ -220,3 +221,5 @@ const MAX_CACHED = 256;
 const MAX_PATTERN = 4_096;
 const MAX_PROGRAM = 20_000;
 const COMPILE_COST = 10_000;
+/** What a match takes however short it is. */
+const MATCH_COST = 256;

@@ -1,4 +1,5 @@
 /** Builtins of strings. Positions and lengths count code points, as Rego's do. */
+import { trimBoth } from '../trim.ts';
 import { RegoObject, isNumber } from '../value.ts';
 import type { RegoValue } from '../value.ts';
 import { elementsOf, ofText, ofTexts, ofTwoTexts, oneOrMoreTexts, smallInteger, textsOf } from './builtin.ts';
@@ -54,7 +55,7 @@ export const STRING_BUILTINS: BuiltinTable = {
     suffix !== '' && text.endsWith(suffix) ? text.slice(0, text.length - suffix.length) : text,
   ),
   // U+FEFF is white space to JavaScript and not to Unicode; U+0085 the other way round.
-  trim_space: ofText((text) => text.replace(LEADING_SPACE, '').replace(TRAILING_SPACE, '')),
+  trim_space: ofText((text) => trimBoth(text, (sign) => SPACE.test(sign))),
 
   'strings.any_prefix_match': ([texts, prefixes], context) =>
     anyMatch(texts, prefixes, (text, part) => text.startsWith(part), context),
@@ -158,5 +159,4 @@ function isAscii(text: string): boolean {
 }
 
 const NOT_ASCII = /[^\0-\x7f]/u;
-const LEADING_SPACE = /^[\p{White_Space}]+/u;
-const TRAILING_SPACE = /[\p{White_Space}]+$/u;
+const SPACE = /^\p{White_Space}$/u;

@@ -23,7 +23,7 @@ interface Version {
 }
 
 function readVersion(text: string): Version | null {
-  const parts = VERSION.exec(text);
+  const parts = text.length > MAX_LENGTH ? null : VERSION.exec(text);
   if (parts === null) return null;
   const [, major = '', minor = '', patch = '', before = ''] = parts;
   return { numbers: [BigInt(major), BigInt(minor), BigInt(patch)], before: before === '' ? [] : before.split('.') };
@@ -55,7 +55,7 @@ function compareIdentifiers(left: string, right: string): number {
 }
 
 function readUnits(given: string, scaleOf: (unit: string) => RegoNumber | undefined): RegoValue | undefined {
-  const parts = AMOUNT.exec(given.replaceAll('"', ''));
+  const parts = given.length > MAX_LENGTH ? null : AMOUNT.exec(given.replaceAll('"', ''));
   if (parts === null) return undefined;
   const [, amount = '', unit = ''] = parts;
   const value = parseNumber(amount.replace(/^(-?)\+?0*(?=[0-9])/u, '$1').replace(/\.$/u, ''));
@@ -78,6 +78,7 @@ function scales(suffix: string): [string, RegoNumber][] {
 const VERSION =
   /^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/u;
 const AMOUNT = /^([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)$/u;
+const MAX_LENGTH = 256;
 const MILLI = 0.001;
 const SCALES: ReadonlyMap<string, RegoNumber> = new Map([['', 1], ...scales('')]);
 const BYTE_SCALES: ReadonlyMap<string, RegoNumber> = new Map([['', 1], ['b', 1], ...scales(''), ...scales('b')]);

@@ -119,10 +119,10 @@ function paxName(content: Buffer): string | null {
 
 /** Where a file is in the bundle. A name that would leave it, or that programs read differently, is refused. */
 function plainPath(name: string, isFolder: boolean): string {
+  if (name.length > MAX_PATH) throw archiveFault('found a name that is too long');
   const bare = name.replace(/^(?:\.?\/)+/u, '').replace(isFolder ? /\/+$/u : /$^/u, '');
   if (isFolder && (bare === '' || bare === '.')) return '';
-  const isPlain =
-    bare.length <= MAX_PATH && bare.split('/').every((step) => step !== '' && step !== '.' && step !== '..' && PLAIN.test(step));
+  const isPlain = bare.split('/').every((step) => step !== '' && step !== '.' && step !== '..' && PLAIN.test(step));
   if (!isPlain) throw archiveFault(`found the name "${printable(name)}"`);
   return bare;
 }

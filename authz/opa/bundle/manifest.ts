@@ -2,6 +2,7 @@
 import { PosternError } from '#base/error.ts';
 
 import { parseJson } from '../json.ts';
+import { trimBoth } from '../trim.ts';
 import { RegoObject, isArray } from '../value.ts';
 import type { RegoValue } from '../value.ts';
 
@@ -28,7 +29,7 @@ function readRoots(value: RegoValue | undefined): readonly string[] {
   if (!isArray(value)) throw manifestFault('roots that are no list');
   const roots = value.map((root) => {
     if (typeof root !== 'string') throw manifestFault('a root that is no string');
-    return root.replace(/^\/+|\/+$/gu, '');
+    return trimBoth(root, (sign) => sign === '/');
   });
   for (const [index, root] of roots.entries()) {
     const isInside = roots.some((other, at) => at !== index && (other === root || other === '' || root.startsWith(`${other}/`)));
