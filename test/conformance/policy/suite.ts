@@ -20,6 +20,7 @@ import { regexFailures } from './regexes.ts';
 import { GOOD_DOCUMENT, REFUSED } from './reader.cases.ts';
 import type { RefusedDocument } from './reader.cases.ts';
 import { COMPILE_OPTIONS, WORKLOAD, realisticPolicies } from './realistic.ts';
+import { strictCases } from './strict-cases.ts';
 import { VERDICTS, verdictInput } from './verdicts.cases.ts';
 import type { VerdictCase } from './verdicts.cases.ts';
 
@@ -39,6 +40,7 @@ export function runSuite(pairs: number, seed: number): readonly string[] {
     aliasFailures,
     () => VERDICTS.flatMap(verdictFailures),
     addressFailures,
+    strictFailures,
     () => compared(10, () => setOf(adversarialPolicies(random)), 1),
     () => compared(6, () => adversarialSet(random), 2),
     () => compared(12, realistic, 0),
@@ -83,6 +85,23 @@ export function addressFailures(): readonly string[] {
       return made === null || made.effect === wanted ? [] : [`${name} says ${made.effect} of ${sourceIp}`];
     });
   });
+}
+
+/** Sets and inputs chosen by hand, on every engine. */
+export function strictFailures(): readonly string[] {
+  const options = { revision: '', whenNoneSelects: 'deny' } as const;
+  return strictCases().flatMap(({ about, inputs, set }) =>
+    COMPARED.flatMap(({ isTerse = false, load, name }) => {
+      const decide = load(set, options);
+      return inputs.flatMap((input, index) => {
+        const made = decide?.(input) ?? null;
+        const wanted = interpret(set, input, options);
+        if (made === null || (isTerse && made.effect === 'allow' && wanted.effect === 'allow')) return [];
+        const difference = differenceOf(made, wanted);
+        return difference === null ? [] : [`${about}, input ${index}, ${name}: ${difference}`];
+      });
+    }),
+  );
 }
 
 /** Which policies select a workload. */

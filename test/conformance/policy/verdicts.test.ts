@@ -9,6 +9,7 @@ import {
   refusedFailures,
   runSuite,
   selectionFailures,
+  strictFailures,
   verdictFailures,
 } from './suite.ts';
 import { VERDICTS } from './verdicts.cases.ts';
@@ -35,6 +36,10 @@ test('policies select workloads by namespace, root namespace and labels', () => 
 
 test('addresses are read alike in whatever form they come', () => {
   expect(addressFailures()).toEqual([]);
+});
+
+test('strict rules mean the same in every engine at their edges', () => {
+  expect(strictFailures()).toEqual([]);
 });
 
 test('principals go by the aliases of the trust domain', () => {

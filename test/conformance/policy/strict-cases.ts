@@ -1,0 +1,95 @@
+/** Sets that show what random ones seldom hit: ends of port ranges, values of which each must match, rules on what is absent. */
+import type { AuthzInput } from '#authz/engine/input.ts';
+import { policiesOf } from '#authz/plan/compile.ts';
+import type { Expression } from '#authz/policy/expression.ts';
+import type { Rule } from '#authz/policy/model.ts';
+import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
+
+import { COMPILE_OPTIONS, WORKLOAD, policy } from './realistic.ts';
+import { verdictInput } from './verdicts.cases.ts';
+
+export interface StrictCase {
+  readonly about: string;
+  readonly set: WorkloadPolicies;
+  readonly inputs: readonly AuthzInput[];
+}
+
+export function strictCases(): readonly StrictCase[] {
+  const ports = [1, 255, 256, 257, 511, 512, 513, 1000, 5000, 5001, 5002, 65_535];
+  return [
+    { about: 'port ranges', set: setOf([range(2, 5001)]), inputs: ports.map(onPort) },
+    { about: 'a range of whole blocks', set: setOf([range(256, 1023)]), inputs: ports.map(onPort) },
+    {
+      about: 'values of which each must match',
+      set: setOf([each(['a', 'b']), each(['c', 'd']), { kind: 'not', of: each(['a', 'e']) }, each(['f'])], 'DENY'),
+      inputs: [
+        [],
+        ['a'],
+        ['b'],
+        ['a', 'b'],
+        ['c'],
+        ['c', 'd'],
+        ['c', 'a'],
+        ['f'],
+        ['f', 'f'],
+        ['f', 'a'],
+        ['e'],
+        ['x'],
+        [''],
+      ].map(withHeader),
+    },
+    {
+      about: 'values of which each must match, one set of them alone',
+      set: setOf([each(['f']), { kind: 'not', of: each(['a', 'b', 'c']) }]),
+      inputs: [[], ['a'], ['f'], ['a', 'f'], ['b', 'c'], ['x'], ['f', 'x']].map(withHeader),
+    },
+    { about: 'a network rule that accepts by what is absent', set: networkSet('accept'), inputs: withTags },
+    { about: 'a network rule that denies by what is absent', set: networkSet('deny'), inputs: withTags },
+  ];
+}
+
+function setOf(expressions: readonly Expression[], action: 'ALLOW' | 'DENY' = 'ALLOW'): WorkloadPolicies {
+  const rules = expressions.map((expression): Omit<Rule, 'position' | 'name'> => ({
+    from: [],
+    to: [],
+    when: [],
+    strict: { from: [], to: [], when: [expression] },
+  }));
+  return policiesOf([policy('p', action, rules)], WORKLOAD, COMPILE_OPTIONS);
+}
+
+function networkSet(action: 'accept' | 'deny'): WorkloadPolicies {
+  const match: Expression = {
+    kind: 'not',
+    of: { kind: 'match', attribute: { kind: 'tag', name: 'env' }, values: 'any', comparisons: [{ form: 'exact', text: 'prod' }] },
+  };
+  const rules = [{ policy: 'n', name: '0', action, match, position: { file: '', line: 0, column: 0 } }];
+  const tiers = [{ rules, otherwise: { deniedBy: 'n' } }];
+  const network = [{ direction: 'ingress', applies: { kind: 'all', of: [] }, tiers } as const];
+  return { ...setOf([{ kind: 'all', of: [] }]), network };
+}
+
+function range(low: number, high: number): Expression {
+  return { kind: 'match', attribute: { kind: 'destinationPort' }, values: 'any', comparisons: [{ form: 'range', low, high }] };
+}
+
+function each(texts: readonly string[]): Expression {
+  const comparisons = texts.map((text) => ({ form: 'exact', text }) as const);
+  return { kind: 'match', attribute: { kind: 'header', name: 'x' }, values: 'all', comparisons };
+}
+
+function onPort(destinationPort: number): AuthzInput {
+  const { connection, request } = verdictInput({});
+  return { connection: { ...connection, destinationPort }, request };
+}
+
+function withHeader(values: readonly string[]): AuthzInput {
+  const { connection, request } = verdictInput({});
+  const fields = { values: (name: string): readonly string[] => (name === 'x' ? values : []) };
+  return { connection, request: request === null ? null : { ...request, fields } };
+}
+
+const withTags: readonly AuthzInput[] = [[], ['env=prod'], ['env=dev'], ['env=dev', 'env=prod'], ['other=1']].map((tags) => {
+  const { connection, request } = verdictInput({});
+  return { connection: { ...connection, tags }, request };
+});
