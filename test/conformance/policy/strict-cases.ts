@@ -43,6 +43,12 @@ export function strictCases(): readonly StrictCase[] {
       set: setOf([each(['f']), { kind: 'not', of: each(['a', 'b', 'c']) }]),
       inputs: [[], ['a'], ['f'], ['a', 'f'], ['b', 'c'], ['x'], ['f', 'x']].map(withHeader),
     },
+    {
+      about: 'words of a claim',
+      set: setOf([word('b')]),
+      inputs: ['a b', 'a', 'b a', ' a  b ', 'ab', 'b', 'a c'].map(withScope),
+    },
+    { about: 'words of a claim as one', set: setOf([word('a b')]), inputs: ['a b', 'a', 'b a', 'a b c'].map(withScope) },
     { about: 'a network rule that accepts by what is absent', set: networkSet('accept'), inputs: withTags },
     { about: 'a network rule that denies by what is absent', set: networkSet('deny'), inputs: withTags },
   ];
@@ -76,6 +82,17 @@ function range(low: number, high: number): Expression {
 function each(texts: readonly string[]): Expression {
   const comparisons = texts.map((text) => ({ form: 'exact', text }) as const);
   return { kind: 'match', attribute: { kind: 'header', name: 'x' }, values: 'all', comparisons };
+}
+
+function word(text: string): Expression {
+  const attribute = { kind: 'claim', path: ['scope'] } as const;
+  return { kind: 'match', attribute, values: 'any', comparisons: [{ form: 'exact', text }] };
+}
+
+function withScope(scope: string): AuthzInput {
+  const { connection, request } = verdictInput({});
+  const token = { issuer: 'i', subject: 's', audiences: [], presenter: null, claims: { scope } };
+  return { connection, request: request === null ? null : { ...request, tokens: [token] } };
 }
 
 function onPort(destinationPort: number): AuthzInput {
