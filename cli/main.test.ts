@@ -130,7 +130,7 @@ describe('postern proxy', () => {
     expect(status).toBe(78);
     expect(stdout).toBe('');
     const file = join(folder, 'proxy.yaml');
-    expect(stderr).toContain(`${file}:9:36: found "STRIKT", wanted STRICT or DISABLE`);
+    expect(stderr).toContain(`${file}:9:36: found "STRIKT", wanted STRICT, PERMISSIVE or DISABLE`);
     expect(stderr).toContain(`${file}:9:44: found the unknown key "fowardTo"`);
     expect(stderr).toContain('fix: did you mean forwardTo?');
     expect(stderr).not.toContain('found no "forwardTo"');
