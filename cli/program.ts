@@ -1,6 +1,7 @@
 /** The command line: commands, options and help. Each action loads its verb when it is called. */
 import { Command, CommanderError } from 'commander';
 
+import { addApiCommands } from './commands/apis.ts';
 import { addDebugCommands } from './commands/debug.ts';
 import { addOpaCommands } from './commands/opa.ts';
 import { addQuestionCommands } from './commands/questions.ts';
@@ -54,6 +55,7 @@ export function buildProgram(context: CommandContext): Command {
   addQuestionCommands(program, context);
   addTokenCommands(program, context);
   addOpaCommands(program, context);
+  addApiCommands(program, context);
   addDebugCommands(program, context);
   return program;
 }

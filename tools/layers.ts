@@ -113,7 +113,7 @@ const GENERATORS = /^tools\/(generators|configuration-reference)\.ts$/;
 
 /** Where each npm package may be used. One that is in no row may not be used at all. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  '@grpc/grpc-js': ['cli/demo/', 'control/'],
+  '@grpc/grpc-js': ['cli/demo/', 'cli/verbs/api-reflection', 'control/'],
   '@readme/openapi-parser': ['authz/api/', 'cli/'],
   commander: ['cli/'],
   'fast-check': ['test/', 'bench/'],

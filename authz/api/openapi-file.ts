@@ -1,0 +1,144 @@
+/**
+ * Reads an OpenAPI document and the files that it refers to. Nothing is fetched: INVARIANT: every reference has been seen to lead to
+ * a file within the folder of the document before the parser, which could follow others, resolves any.
+ */
+import { realpathSync, statSync } from 'node:fs';
+import { dirname, relative, resolve, sep } from 'node:path';
+
+import { dereference, parse, validate } from '@readme/openapi-parser';
+
+import type { ApiReading } from './description.ts';
+import { ApiFaults } from './faults.ts';
+import { isMembers } from './members.ts';
+import { formatOf, readOpenApi } from './openapi.ts';
+
+/** @param file  path of the document, as messages shall name it */
+export async function readOpenApiFile(file: string): Promise<ApiReading> {
+  const faults = new ApiFaults(file);
+  const refuse = (): ApiReading => ({ description: null, faults: faults.list });
+  const path = resolve(file);
+  if (!(await checkReferences(path, faults))) return refuse();
+  try {
+    const written = await parse(path, OPTIONS);
+    // Of an unknown version it tells nothing but that.
+    if (formatOf(written) === null) return readOpenApi(written, file);
+    const verdict = await validate(path, OPTIONS);
+    if (!verdict.valid) {
+      for (const { message } of verdict.errors) faults.add('api_invalid', '', `Cannot read the description: ${oneLine(message)}`);
+      return refuse();
+    }
+    return readOpenApi(await dereference(path, OPTIONS), file);
+  } catch (error) {
+    faults.add('api_invalid', '', `Cannot read the description: ${oneLine(messageOf(error))}`);
+    return refuse();
+  }
+}
+
+/** Follows the references from file to file. */
+async function checkReferences(path: string, faults: ApiFaults): Promise<boolean> {
+  const seen = new Set<string>([path]);
+  let folder: string;
+  try {
+    folder = realpathSync(dirname(path));
+  } catch {
+    faults.add('api_unreadable', '', `Cannot read "${faults.file}": nothing there`);
+    return false;
+  }
+  for (const at of seen) {
+    if (seen.size > MAX_FILES) {
+      faults.add('api_too_large', '', `Cannot read the description: it refers to more than ${MAX_FILES} files`);
+      return false;
+    }
+    const document = await parseOne(at, path, faults);
+    if (document === null) return false;
+    const references = referencesIn(document);
+    if (references === null) {
+      // A few of them make a small file a tree that no validator comes to the end of.
+      faults.add('api_invalid', '', 'Cannot read the description: it has aliases of YAML', 'Write them out, or use $ref');
+      return false;
+    }
+    for (const reference of references) {
+      const [target = ''] = reference.split('#');
+      if (target === '') continue;
+      const next = checkTarget(target, reference, { at, folder }, faults);
+      if (next === null) return false;
+      seen.add(next);
+    }
+  }
+  return true;
+}
+
+async function parseOne(at: string, path: string, faults: ApiFaults): Promise<object | null> {
+  const name = at === path ? faults.file : relative(dirname(path), at);
+  try {
+    if (statSync(at).size > MAX_BYTES) {
+      faults.add('api_too_large', '', `Cannot read "${name}": found more than ${MAX_BYTES} bytes`);
+      return null;
+    }
+    return await parse(at, OPTIONS);
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    faults.add('api_unreadable', '', `Cannot read "${name}": ${isMissing ? 'nothing there' : oneLine(messageOf(error))}`);
+    return null;
+  }
+}
+
+interface Origin {
+  readonly at: string;
+  readonly folder: string;
+}
+
+function checkTarget(target: string, reference: string, { at, folder }: Origin, faults: ApiFaults): string | null {
+  // A backslash is a slash to a parser of URLs.
+  if (/^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(target) || /^[/\\]{2}/.test(target)) {
+    const message = `Cannot follow the reference "${reference}": only files beside the description are read`;
+    faults.add('api_reference_remote', reference, message, 'Store the file beside it and refer to that');
+    return null;
+  }
+  const next = resolve(dirname(at), target);
+  let real: string;
+  try {
+    real = realpathSync(next);
+  } catch {
+    faults.add('api_import_missing', reference, `Cannot follow the reference "${reference}": nothing there`);
+    return null;
+  }
+  // Escapes would be read once more by the parser, and then lead elsewhere.
+  if (!real.startsWith(`${folder}${sep}`) || /[%?\\]/.test(target)) {
+    const message = `Cannot follow the reference "${reference}": it leads out of the folder of the description`;
+    faults.add('api_reference_outside', reference, message);
+    return null;
+  }
+  return next;
+}
+
+/** The references in a document, or null where one object stands in two places, as aliases of YAML make it. */
+function referencesIn(document: object): readonly string[] | null {
+  const references: string[] = [];
+  const seen = new Set<object>([document]);
+  for (const value of seen) {
+    if (isMembers(value) && typeof value['$ref'] === 'string') references.push(value['$ref']);
+    const members: readonly unknown[] = Object.values(value);
+    for (const inner of members) {
+      if (typeof inner !== 'object' || inner === null) continue;
+      if (seen.has(inner)) return null;
+      seen.add(inner);
+    }
+  }
+  return references;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
+}
+
+/** Schemas may refer to themselves. */
+const OPTIONS = { dereference: { circular: 'ignore' }, timeoutMs: 10_000 } as const;
+const MAX_BYTES = 16 * 1_048_576;
+const MAX_FILES = 64;
+const MAX_MESSAGE = 300;
