@@ -3,20 +3,27 @@
 /** Counts steps; a step takes less than a microsecond as a rule. */
 export class AnalysisBudget {
   readonly most: number;
+  #limit: number;
   #spent = 0;
 
   constructor(most = DEFAULT_STEPS) {
     this.most = most;
+    this.#limit = most;
   }
 
   get spent(): number {
     return this.#spent;
   }
 
+  /** Sets a limit of its own for what follows. */
+  share(steps: number): void {
+    this.#limit = this.#spent + steps;
+  }
+
   /** @throws {BudgetSpent} when nothing is left */
   spend(steps: number): void {
     this.#spent += steps;
-    if (this.#spent > this.most) throw new BudgetSpent();
+    if (this.#spent > this.#limit) throw new BudgetSpent();
   }
 }
 

@@ -28,7 +28,11 @@ function pairsOf(left: readonly SpaceStage[], right: readonly SpaceStage[]): rea
       pairs.push([one, other]);
       at++;
       beside++;
-    } else if (one !== undefined && one.otherwise === EFFECT.next && (other === undefined || left.length - at >= right.length - beside)) {
+    } else if (
+      one !== undefined &&
+      one.otherwise === EFFECT.next &&
+      (other === undefined || left.length - at >= right.length - beside)
+    ) {
       pairs.push([one, NOTHING]);
       at++;
     } else if (other !== undefined && other.otherwise === EFFECT.next) {

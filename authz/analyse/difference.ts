@@ -13,10 +13,8 @@ import type { Program } from '../plan/clauses.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { AnalysisBudget, BudgetSpent } from './analysis-budget.ts';
 import { changedClauses } from './changed-clauses.ts';
-import { aliveIn, decideRegion } from './decide-region.ts';
-import type { Alive } from './decide-region.ts';
+import { splitByDecisions } from './decide-region.ts';
 import { decisionSpace, tokensNeeded } from './decision-space.ts';
-import type { DecisionSpace } from './decision-space.ts';
 import { Predicates } from './predicates.ts';
 import { inputOf, realise } from './realise.ts';
 import type { ConcreteRequest } from './realise.ts';
@@ -122,30 +120,10 @@ class Comparison {
     for (const { literals } of seeds) {
       if (this.#witnesses.length >= this.#limit) return;
       const region = withDependents(this.#regions.narrowed(start, literals), this.#predicates, this.#regions);
-      if (region !== null) this.#explore(program, left, right, region);
-    }
-  }
-
-  /** Looks for one request of the region. */
-  #explore(program: Program, left: DecisionSpace, right: DecisionSpace, start: Region): void {
-    const first: Pending = { region: start, left: undefined, right: undefined };
-    const pending = [first];
-    for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-      const { region } = at;
-      const ofLeft = aliveIn(left, this.#regions, region, at.left);
-      const ofRight = aliveIn(right, this.#regions, region, at.right);
-      const one = decideRegion(left, ofLeft, this.#regions, region);
-      const other = decideRegion(right, ofRight, this.#regions, region);
-      if (typeof one === 'string' && typeof other === 'string') {
-        if (one !== other && this.#confirm(program, region)) return;
-        continue;
-      }
-      const open = typeof one === 'string' ? (typeof other === 'string' ? 0 : other.open) : one.open;
-      // What does not hold is tried first: it ends sooner with nothing else matching.
-      for (const literal of [open, open ^ 1]) {
-        const next = withDependents(this.#regions.narrowed(region, [literal]), this.#predicates, this.#regions);
-        if (next !== null) pending.push({ region: next, left: ofLeft, right: ofRight });
-      }
+      if (region === null) continue;
+      splitByDecisions([left, right], region, this.#predicates, this.#regions, (found, [one, other]) =>
+        one === other ? false : this.#confirm(program, found),
+      );
     }
   }
 
@@ -168,12 +146,6 @@ class Comparison {
     const text = JSON.stringify(request);
     return this.#witnesses.some((witness) => JSON.stringify(witness.request) === text);
   }
-}
-
-interface Pending {
-  readonly region: Region;
-  readonly left: Alive | undefined;
-  readonly right: Alive | undefined;
 }
 
 const DEFAULT_LIMIT = 10;

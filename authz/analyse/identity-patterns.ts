@@ -69,7 +69,8 @@ function namespace(own: string, pattern: Pattern, inexact: () => void): Pattern 
 
 function account(own: string, pattern: Pattern, inexact: () => void): readonly Pattern[] {
   const key = `account ${own} ${textOf(pattern)}`;
-  const slash = pattern.form === 'exact' || pattern.form === 'prefix' || pattern.form === 'suffix' ? pattern.text.indexOf('/') : -1;
+  const slash =
+    pattern.form === 'exact' || pattern.form === 'prefix' || pattern.form === 'suffix' ? pattern.text.indexOf('/') : -1;
   switch (pattern.form) {
     case 'exact': {
       const [ns = '', sa = ''] = pattern.text.split('/');

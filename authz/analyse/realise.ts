@@ -70,7 +70,11 @@ export function inputOf({ connection, providers, request }: ConcreteRequest): Au
 /** A request in a line, for people. */
 export function describeRequest({ connection, providers, request }: ConcreteRequest): string {
   const { destinationPort, principal, sni, sourceIp, tags = [], tls } = connection;
-  const parts = [`from ${principal ?? (tls ? 'nobody (TLS)' : 'nobody (plaintext)')}`, `at ${sourceIp}`, `to port ${destinationPort}`];
+  const parts = [
+    `from ${principal ?? (tls ? 'nobody (TLS)' : 'nobody (plaintext)')}`,
+    `at ${sourceIp}`,
+    `to port ${destinationPort}`,
+  ];
   if (connection.remoteIp !== sourceIp) parts.push(`on behalf of ${connection.remoteIp}`);
   if (tags.length > 0) parts.push(`tags ${tags.join(', ')}`);
   if (sni !== null) parts.push(`SNI ${sni}`);
@@ -136,7 +140,9 @@ function listed(byKey: ReadonlyMap<string, Values>, prefix: string): readonly (r
 function addressOf(bytes: string): string {
   const numbers = Array.from(bytes.slice(1), (character) => character.charCodeAt(0));
   if (numbers.length === 4) return numbers.join('.');
-  return Array.from({ length: 8 }, (_, index) => (((numbers[2 * index] ?? 0) << 8) | (numbers[2 * index + 1] ?? 0)).toString(16)).join(':');
+  return Array.from({ length: 8 }, (_, index) =>
+    (((numbers[2 * index] ?? 0) << 8) | (numbers[2 * index + 1] ?? 0)).toString(16),
+  ).join(':');
 }
 
 function text(binary: string): string {

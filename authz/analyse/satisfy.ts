@@ -138,7 +138,7 @@ export class ValueFinder {
     const asked = all.map(({ isComplement, patterns: own }, index) => ({
       places: new Set(own.map((pattern) => places.get(pattern) ?? 0)),
       // What is to come out: that some of its patterns accept, or that none does.
-      isSome: (index < wanted.length) !== isComplement,
+      isSome: index < wanted.length !== isComplement,
     }));
     const automaton = this.#automaton(patterns);
     return shortestWord(automaton, (accepts) => {
@@ -194,9 +194,11 @@ function* candidates({ samples }: Variable, wanted: readonly Predicate[]): Gener
     else if (pattern.form === 'prefix') for (const end of ['', 'x', 'x/y', 'other']) yield pattern.text + end;
     else if (pattern.form === 'suffix') for (const start of ['', 'x', '/x', 'other']) yield start + pattern.text;
     else if (pattern.form === 'template')
-      for (const rest of ['x', 'other/x', '']) yield `/${pattern.segments.join('/').replaceAll('{**}', rest).replaceAll('{*}', 'x')}`;
+      for (const rest of ['x', 'other/x', ''])
+        yield `/${pattern.segments.join('/').replaceAll('{**}', rest).replaceAll('{*}', 'x')}`;
   }
-  for (const prefix of prefixes) for (const suffix of suffixes) for (const between of ['', 'x', '/']) yield prefix + between + suffix;
+  for (const prefix of prefixes)
+    for (const suffix of suffixes) for (const between of ['', 'x', '/']) yield prefix + between + suffix;
 }
 
 function runsTo({ accepts, byteClass, classCount, next, start }: ByteAutomaton, value: string): readonly number[] {
@@ -228,7 +230,8 @@ function shortestWord(automaton: ByteAutomaton, isWanted: (accepts: readonly num
 
 function wordTo(state: number, cameFrom: ReadonlyMap<number, { readonly from: number; readonly byte: number }>): string {
   const bytes: number[] = [];
-  for (let step = cameFrom.get(state); step !== undefined && step.from >= 0; step = cameFrom.get(step.from)) bytes.push(step.byte);
+  for (let step = cameFrom.get(state); step !== undefined && step.from >= 0; step = cameFrom.get(step.from))
+    bytes.push(step.byte);
   return String.fromCharCode(...bytes.toReversed());
 }
 

@@ -119,7 +119,15 @@ const BINARY: Readonly<Record<string, BytePattern>> = {
       {
         kind: 'repeat',
         // Neither blanks nor what begins a query or a fragment.
-        of: { kind: 'bytes', ranges: [{ low: 0x21, high: 0x22 }, { low: 0x24, high: 0x3e }, { low: 0x40, high: 0x7e }, { low: 0x80, high: 0xfe }] },
+        of: {
+          kind: 'bytes',
+          ranges: [
+            { low: 0x21, high: 0x22 },
+            { low: 0x24, high: 0x3e },
+            { low: 0x40, high: 0x7e },
+            { low: 0x80, high: 0xfe },
+          ],
+        },
         least: 0,
         most: null,
       },

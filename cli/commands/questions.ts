@@ -10,6 +10,7 @@ import type { Command } from 'commander';
 import { EXIT, ExitError } from '../exit.ts';
 import type { CommandContext } from '../program.ts';
 import type { VerbStreams } from '../verbs/verb.ts';
+import { addPolicyTools } from './policies.ts';
 
 export function addQuestionCommands(program: Command, context: CommandContext): void {
   addPolicyCommands(program, context);
@@ -17,7 +18,8 @@ export function addQuestionCommands(program: Command, context: CommandContext): 
   addHttpCommands(program, context);
 }
 
-function addPolicyCommands(program: Command, { io, finish }: CommandContext): void {
+function addPolicyCommands(program: Command, context: CommandContext): void {
+  const { io, finish } = context;
   const policy = program.command('policy').description('Judge policies and ask what they decide');
 
   policy
@@ -55,6 +57,8 @@ function addPolicyCommands(program: Command, { io, finish }: CommandContext): vo
       const { policyValidate } = await import('../verbs/policy-validate.ts');
       finish(await policyValidate({ files, ignoreKinds, rootNamespace, nowMs: Date.now() }, io));
     });
+
+  addPolicyTools(policy, context);
 }
 
 function addIdentityCommands(program: Command, { io, finish }: CommandContext): void {

@@ -10,7 +10,10 @@ import type { PolicySet } from '#authz/policy/policy-set.ts';
 export type AttributeName = keyof typeof UNIVERSE;
 
 /** Two sets about the same few attributes: the second another one, or the first with an edit. */
-export function smallModels(random: Random): { readonly attributes: readonly AttributeName[]; readonly sets: readonly PolicySet[] } {
+export function smallModels(random: Random): {
+  readonly attributes: readonly AttributeName[];
+  readonly sets: readonly PolicySet[];
+} {
   const names = [...NAMES].toSorted(() => random() - 0.5).slice(0, 2 + Math.floor(random() * 2));
   const maker = new Maker(names, random);
   const documents = maker.documents();
@@ -90,7 +93,12 @@ class Maker {
       const isCeiling = this.#random() < 0.5;
       const spec = isCeiling
         ? { scope, action: 'ALLOW', inheritance: 'ceiling', rules: [{}] }
-        : { scope, action: this.#pick(['ALLOW', 'DENY']), inheritance: 'must', rules: [{ to: [{ ports: [this.#pick([80, 8080])] }] }] };
+        : {
+            scope,
+            action: this.#pick(['ALLOW', 'DENY']),
+            inheritance: 'must',
+            rules: [{ to: [{ ports: [this.#pick([80, 8080])] }] }],
+          };
       return { ...OURS, kind: 'ClusterAccessPolicy', metadata: { name: `c${index}` }, spec };
     }
     const action = turn < 0.45 ? 'DENY' : 'ALLOW';
@@ -152,10 +160,13 @@ function token(issuer: string, subject: string, claims: Token['claims']): Token 
 }
 
 /** Users who are named, others, and tokens without a subject. */
-const TOKENS = ([['i', 's'], ['j', 't'], ['k', '']] as const).flatMap(([issuer, subject]) => [
-  token(issuer, subject, { role: 'admin' }),
-  token(issuer, subject, {}),
-]);
+const TOKENS = (
+  [
+    ['i', 's'],
+    ['j', 't'],
+    ['k', ''],
+  ] as const
+).flatMap(([issuer, subject]) => [token(issuer, subject, { role: 'admin' }), token(issuer, subject, {})]);
 const UNIVERSE = {
   method: ['GET', 'POST', 'PUT'],
   path: ['/', '/a', '/a/b', '/a/c', '/a/x/y', '/a/x/b', '/b', '/xb', '/c', '/a/'],

@@ -1,0 +1,129 @@
+/** The verbs of `postern policy` for people: offline, about documents as a whole rather than one request after the other. */
+import { Option } from 'commander';
+import type { Command } from 'commander';
+
+import { EXIT, ExitError } from '../exit.ts';
+import type { CommandContext } from '../program.ts';
+import type { PolicyQuery } from '../verbs/policy-output.ts';
+
+/** @param policy  the command `policy` */
+export function addPolicyTools(policy: Command, context: CommandContext): void {
+  addLint(policy, context);
+  addDiff(policy, context);
+}
+
+function addLint(policy: Command, { finish, io }: CommandContext): void {
+  withQuery(policy.command('lint'))
+    .description('Find rules that change nothing, traps, and what fits no workload')
+    .requiredOption('-f, --file <path...>', 'files and folders of policies')
+    .option('--tcp-port <number>', 'port that carries no HTTP (repeatable)', collect, [])
+    .addOption(outputOption())
+    .addHelpText('after', EXAMPLES.lint)
+    .action(async ({ file: files, output, tcpPort, ...flags }: QueryFlags & LintFlags) => {
+      const { policyLint } = await import('../verbs/policy-lint.ts');
+      const query = await readQuery(flags);
+      finish(await policyLint({ ...query, files, output, tcpPorts: tcpPort.map((port) => whole(port, '--tcp-port')) }, io));
+    });
+}
+
+function addDiff(policy: Command, { finish, io }: CommandContext): void {
+  withQuery(policy.command('diff'))
+    .description('Say which requests two sets of policies decide differently, or prove that there are none')
+    .argument('<before>', 'file or folder')
+    .argument('<after>', 'file or folder')
+    .option('--workload <name>', 'NAMESPACE or NAMESPACE/ACCOUNT (default: every one that the documents tell apart)')
+    .option('--label <key=value>', 'label of that workload (repeatable)', collect, [])
+    .option('--limit <number>', 'requests told of a workload', '10')
+    .option('--budget <steps>', 'steps of the search for each workload', '10000000')
+    .addOption(
+      new Option('--when-none-selects <answer>', 'when no policy selects the workload')
+        .choices(['allow', 'deny'])
+        .default('allow'),
+    )
+    .addOption(outputOption())
+    .addHelpText('after', EXAMPLES.diff)
+    .action(async (before: string, after: string, flags: QueryFlags & DiffFlags) => {
+      const { policyDiff } = await import('../verbs/policy-diff.ts');
+      const { budget, label: labels, limit, output, whenNoneSelects, workload = null } = flags;
+      const numbers = { budget: whole(budget, '--budget'), limit: whole(limit, '--limit') };
+      finish(
+        await policyDiff(
+          { ...(await readQuery(flags)), before, after, workload, labels, whenNoneSelects, output, ...numbers },
+          io,
+        ),
+      );
+    });
+}
+
+interface QueryFlags {
+  readonly rootNamespace: string;
+  readonly trustDomain: string;
+  readonly trustDomainAlias: string[];
+  readonly ignoreKinds?: boolean;
+  readonly at?: string;
+}
+
+interface LintFlags {
+  readonly file: string[];
+  readonly tcpPort: string[];
+  readonly output: 'table' | 'json' | 'yaml';
+}
+
+interface DiffFlags {
+  readonly workload?: string;
+  readonly label: string[];
+  readonly limit: string;
+  readonly budget: string;
+  readonly whenNoneSelects: 'allow' | 'deny';
+  readonly output: 'table' | 'json' | 'yaml';
+}
+
+function withQuery(command: Command): Command {
+  return command
+    .option('--root-namespace <name>', 'namespace whose policies hold everywhere', 'istio-system')
+    .option('--trust-domain <name>', 'own trust domain', 'cluster.local')
+    .option('--trust-domain-alias <name>', 'further trust domain taken for the own one (repeatable)', collect, [])
+    .option('--ignore-kinds', 'pass over documents that are no policy')
+    .option('--at <time>', 'time at which policies must be in force, RFC 3339 (default: now)');
+}
+
+async function readQuery({
+  at,
+  ignoreKinds = false,
+  rootNamespace,
+  trustDomain,
+  trustDomainAlias,
+}: QueryFlags): Promise<PolicyQuery> {
+  const { readTimeMs } = await import('#authz/policy/times.ts');
+  const nowMs = at === undefined ? Date.now() : readTimeMs(at);
+  if (nowMs === null)
+    throw new ExitError(EXIT.usage, `Cannot read --at "${String(at)}": wanted a time such as 2026-11-24T12:00:00Z`);
+  return { rootNamespace, trustDomain, trustDomainAliases: trustDomainAlias, ignoreKinds, nowMs };
+}
+
+function outputOption(): Option {
+  return new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'yaml']).default('table');
+}
+
+function whole(text: string, flag: string): number {
+  if (/^[1-9][0-9]{0,9}$/u.test(text)) return Number(text);
+  throw new ExitError(EXIT.usage, `Cannot read ${flag} "${text}": wanted a whole number from 1`);
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+const EXAMPLES = {
+  lint: `
+Example:
+  postern policy lint -f policies/ -o json
+
+Exit status: 0 when nothing is found, 79 when something is, 65 when a document is invalid.`,
+  diff: `
+Example:
+  postern policy diff main/policies branch/policies
+
+Exit status: 0 when both decide alike, 79 when they differ, 1 when that could not be settled within the budget, 65 when a document is
+invalid.`,
+} as const;
