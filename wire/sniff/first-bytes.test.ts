@@ -41,7 +41,13 @@ test.each([
   { what: 'SSH', text: 'SSH-2.0-OpenSSH_9.2\r\n', want: 'raw' },
   { what: 'MQTT', text: '\x10\x0c\0\x04MQTT', want: 'raw' },
   { what: 'a word and a NUL', text: 'PUB a\0b HTTP/1.1', want: 'raw' },
-  { what: 'a long word', text: `${'A'.repeat(65)} / HTTP/1.1`, want: 'raw' },
+  { what: 'a long word', text: `${'A'.repeat(65)} / HTTP/1.1`, want: 'http1' },
+  { what: 'a method with a mark in it', text: 'GE@T /x HTTP/1.1', want: 'http1' },
+  { what: 'a method with a mark in it, so far', text: 'GE@T /x', want: 'more' },
+  { what: 'a method beyond ASCII', text: 'G\xcbT /x HTTP/1.1', want: 'http1' },
+  { what: 'a usual method and a NUL', text: 'GET\0 /x HTTP/1.1', want: 'http1' },
+  { what: 'a response', text: 'HTTP/1.1 200 OK', want: 'http1' },
+  { what: 'a request of Icecast', text: 'SOURCE /x ICE/1.0', want: 'http1' },
 ])('readFirstBytes() says $want of $what', ({ text, want }) => {
   expect(read(text)).toBe(want);
 });

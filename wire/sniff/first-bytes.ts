@@ -48,28 +48,35 @@ function readRequestLine(bytes: Uint8Array, start: number, end: number): FirstBy
   if (at - start > BLANKS_MAX) return 'http1';
   const methodStart = at;
   while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at++;
-  if (at - methodStart > METHOD_MAX) return 'raw';
-  if (at === end) return 'more';
-  const after = bytes[at];
-  if (after !== SP && after !== HTAB) return 'raw';
+  if (at === end && at - methodStart <= METHOD_MAX) return 'more';
+  // Whatever stands behind a method, even a NUL.
   if (METHODS.has(latin1(bytes, methodStart, at))) return 'http1';
-  for (; at < end; at++) {
-    const byte = bytes[at];
+  return readLine(bytes, methodStart, end);
+}
+
+/**
+ * A first line that begins like no request: still one, and refused, when it names a protocol of that family, because some server may
+ * be found that takes it. Text is waited for to the end of its line; what has other bytes soon is a binary protocol.
+ */
+function readLine(bytes: Uint8Array, lineStart: number, end: number): FirstBytes {
+  const last = Math.min(end, lineStart + FIRST_LINE_MAX);
+  for (let at = lineStart; at < last; at++) {
+    const byte = bytes[at] ?? 0;
     if (byte === LF) return 'raw';
-    if (byte === SLASH && isHttpBefore(bytes, methodStart, at)) return 'http1';
-    // No server takes a NUL in a request line, and many binary protocols soon have one.
-    if (byte === 0) return 'raw';
+    if (byte === SLASH && isProtocolBefore(bytes, lineStart, at)) return 'http1';
+    if (byte < SP && byte !== HTAB && byte !== CR) return 'raw';
   }
-  return end - start >= FIRST_LINE_MAX ? 'http1' : 'more';
+  return last - lineStart >= FIRST_LINE_MAX ? 'http1' : 'more';
 }
 
 function isBlank(byte: number | undefined): boolean {
   return byte === CR || byte === LF || byte === SP || byte === HTAB;
 }
 
-/** Whether `HTTP` in any case stands right before `at`. */
-function isHttpBefore(bytes: Uint8Array, from: number, at: number): boolean {
-  return at - from >= 4 && latin1(bytes, at - 4, at).toUpperCase() === 'HTTP';
+/** Whether the name of a protocol with request lines stands right before `at`, in any case. */
+function isProtocolBefore(bytes: Uint8Array, from: number, at: number): boolean {
+  const name = latin1(bytes, Math.max(from, at - 4), at).toUpperCase();
+  return name === 'HTTP' || name === 'RTSP' || name.endsWith('ICE');
 }
 
 function beginsWith(bytes: Uint8Array, start: number, end: number, sign: Uint8Array): 'whole' | 'part' | 'other' {
