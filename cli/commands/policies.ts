@@ -10,6 +10,7 @@ import type { PolicyQuery } from '../verbs/policy-output.ts';
 export function addPolicyTools(policy: Command, context: CommandContext): void {
   addLint(policy, context);
   addDiff(policy, context);
+  addTest(policy, context);
 }
 
 function addLint(policy: Command, { finish, io }: CommandContext): void {
@@ -53,6 +54,48 @@ function addDiff(policy: Command, { finish, io }: CommandContext): void {
         ),
       );
     });
+}
+
+function addTest(policy: Command, { finish, io }: CommandContext): void {
+  withQuery(policy.command('test'))
+    .description('Try the cases beside the policies, and plant faults to see whether a case notices')
+    .requiredOption('-f, --file <path...>', 'files and folders of policies, and of cases (*_test.yaml)')
+    .addOption(
+      new Option('--path-policy <mode>', 'how paths are made canonical')
+        .choices(['base', 'none', 'merge-slashes', 'decode-and-merge', 'strict'])
+        .default('base'),
+    )
+    .addOption(
+      new Option('--when-none-selects <answer>', 'when no policy selects the workload')
+        .choices(['allow', 'deny'])
+        .default('allow'),
+    )
+    .option('--min-score <percent>', 'share of planted faults that must be noticed', '0')
+    .option('--no-mutations', 'plant no faults')
+    .addOption(
+      new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'yaml', 'junit']).default('table'),
+    )
+    .addHelpText('after', EXAMPLES.test)
+    .action(async (flags: QueryFlags & TestFlags) => {
+      const { policyTest } = await import('../verbs/policy-test.ts');
+      const { file: files, minScore, mutations, output, pathPolicy, whenNoneSelects } = flags;
+      const score = minScore === '0' ? 0 : whole(minScore, '--min-score');
+      finish(
+        await policyTest(
+          { ...(await readQuery(flags)), files, minScore: score, mutations, output, pathPolicy, whenNoneSelects },
+          io,
+        ),
+      );
+    });
+}
+
+interface TestFlags {
+  readonly file: string[];
+  readonly pathPolicy: 'none' | 'base' | 'merge-slashes' | 'decode-and-merge' | 'strict';
+  readonly whenNoneSelects: 'allow' | 'deny';
+  readonly minScore: string;
+  readonly mutations: boolean;
+  readonly output: 'table' | 'json' | 'yaml' | 'junit';
 }
 
 interface QueryFlags {
@@ -115,6 +158,15 @@ function collect(value: string, before: string[]): string[] {
 }
 
 const EXAMPLES = {
+  test: `
+Example of policies/orders_test.yaml:
+  cases:
+    - name: the shop reads orders
+      request: { from: shop/web, to: shop/orders, method: GET, path: /orders/17 }
+      expect: allow
+      rule: shop/orders#read
+
+Exit status: 0 when every case passes, 79 when one fails or the score is too low, 65 when a file is invalid or there is no case.`,
   lint: `
 Example:
   postern policy lint -f policies/ -o json
