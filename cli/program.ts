@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 
 import { addApiCommands } from './commands/apis.ts';
+import { addBundleCommands } from './commands/bundles.ts';
 import { addDebugCommands } from './commands/debug.ts';
 import { addOpaCommands } from './commands/opa.ts';
 import { addQuestionCommands } from './commands/questions.ts';
@@ -53,6 +54,8 @@ export function buildProgram(context: CommandContext): Command {
 
   addRunCommands(program, context);
   addQuestionCommands(program, context);
+  const policy = program.commands.find((command) => command.name() === 'policy');
+  if (policy !== undefined) addBundleCommands(policy, context);
   addTokenCommands(program, context);
   addOpaCommands(program, context);
   addApiCommands(program, context);

@@ -1,5 +1,5 @@
 /** Descriptions imported as a user would, and every request asked of the engines: which operation is it, if any? */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -7,6 +7,7 @@ import { PassThrough, Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { API_FAULTS } from '#authz/api/faults.ts';
 import type { AuthzInput, Decision } from '#authz/engine/input.ts';
 import { interpret } from '#authz/engine/interpreter.ts';
 import { loadEngine } from '#authz/engine/load.ts';
@@ -103,6 +104,17 @@ test('a description with ambiguous paths is refused by every verb, and nothing i
   const io = streams();
   expect(await apiLint({ ...sources, output: 'json' }, io)).toBe(65);
   expect(JSON.parse(textOf(io.stdout))).toMatchObject({ severity: 'error', code: 'api_path_ambiguous' });
+});
+
+test('docs/apis.md names every finding, in the words of the table', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/apis.md'), 'utf8');
+  const row = ([code, { meaning, severity }]: [string, { meaning: string; severity: string }]): string =>
+    `| \`${code}\` | ${severity} | ${meaning} |`;
+  expect(
+    Object.entries(API_FAULTS)
+      .map(row)
+      .filter((each) => !page.includes(each)),
+  ).toEqual([]);
 });
 
 test('two descriptions whose paths cross are no one API', async () => {
