@@ -35,6 +35,8 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     inbound: spec.inbound.map(({ forwardTo, ...listener }) => ({
       ...listener,
       listen: listenAt(listener.listen),
+      // A workload whose protocol is written down is not looked at for another one.
+      protocol: listener.protocol === 'auto' && forwardTo.protocol !== null ? 'http' : listener.protocol,
       forwardTo: { host: forwardTo.host, port: forwardTo.port },
       upstreamProtocol: forwardTo.protocol ?? (HTTP2_PROTOCOLS.includes(listener.protocol) ? 'http2' : 'http1'),
       workloadPort: listener.workloadPort ?? forwardTo.port,

@@ -27,7 +27,8 @@ beforeAll(async () => {
     mesh,
     inbound: [
       { mtls: 'STRICT', forwardTo },
-      { mtls: 'DISABLE', forwardTo },
+      // On a port that detects, what is no HTTP would be raw TCP, and allowed.
+      { mtls: 'DISABLE', protocol: 'http', forwardTo },
     ],
     timeouts: { head: '1s', bodyIdle: '1s', handshake: '1s' },
   });
