@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { readOpenApi } from './openapi.ts';
@@ -117,4 +118,39 @@ test('readOpenApi() names an operation without an id, and takes the meaning of a
     ['GET /a/{n}', true],
     ['b', false],
   ]);
+});
+
+test('readOpenApi() reads anything without a throw, and gives no operation that lacks a canonical path', () => {
+  const words = fc.constantFrom(
+    'paths',
+    'servers',
+    'url',
+    'variables',
+    'get',
+    'operationId',
+    'parameters',
+    'tags',
+    'security',
+    '/a',
+    '/{b}',
+    '/a/{b}',
+  );
+  const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3, depthSize: 'small' },
+      words,
+      fc.jsonValue({ maxDepth: 1 }),
+      fc.array(tie('tree'), { maxLength: 3 }),
+      fc.dictionary(words, tie('tree'), { maxKeys: 4 }),
+    ),
+  }));
+  const operation = fc.dictionary(words, tree, { maxKeys: 5 });
+  const paths = fc.dictionary(fc.oneof(words, fc.string()), fc.oneof(tree, fc.record({ get: operation, post: operation })));
+  fc.assert(
+    fc.property(fc.constantFrom('3.0.0', '3.1.0', null), paths, tree, (openapi, found, servers) => {
+      const version = openapi === null ? { swagger: '2.0', basePath: servers } : { openapi, servers };
+      for (const { path } of read({ ...version, paths: found }).description?.operations ?? []) expect(path).toMatch(/^\//);
+    }),
+    { numRuns: 500 },
+  );
 });

@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import type { DescribedOperation } from '#authz/api/description.ts';
 import { ApiFaults } from '#authz/api/faults.ts';
 import { checkTogether } from '#authz/api/path-templates.ts';
+import { readPolicies } from '#authz/policy/read.ts';
 
 import { EXIT, ExitError } from '../exit.ts';
 import type { ExitStatus } from '../exit.ts';
@@ -21,7 +22,7 @@ export interface ApiImportOptions extends ApiSourceOptions {
   readonly output: 'yaml' | 'json';
 }
 
-/** Writes the document; 65 and nothing when a description is refused. */
+/** Writes the document; 65 and nothing when a description is refused, or the document would be. */
 export async function apiImport(options: ApiImportOptions, io: VerbStreams): Promise<ExitStatus> {
   const sources = await readApiSources(options);
   if (tellRefusals(sources, io)) return EXIT.data;
@@ -29,7 +30,11 @@ export async function apiImport(options: ApiImportOptions, io: VerbStreams): Pro
   const clash = sources.length < 2 ? null : clashOf(operations, options.name);
   if (clash !== null) throw new ExitError(EXIT.data, clash, 'Import the descriptions as APIs of their own');
   const document = definitionOf(operations, options);
-  io.stdout.write(options.output === 'json' ? `${JSON.stringify(document, null, 2)}\n` : stringify(document, { lineWidth: 0 }));
+  const text = options.output === 'json' ? `${JSON.stringify(document, null, 2)}\n` : stringify(document, { lineWidth: 0 });
+  // Names come from the command line and from a description that had other readers in mind.
+  const [fault] = readPolicies(text, options.name).faults;
+  if (fault !== undefined) throw new ExitError(EXIT.data, `${fault.message}, at ${fault.path} [${fault.code}]`, fault.fix);
+  io.stdout.write(text);
   const warnings = sources.flatMap(({ faults }) => faults).length;
   const told = warnings === 0 ? '' : `; "postern api lint" has ${warnings} remarks`;
   io.stderr.write(`imported ${operations.length} operations${told}\n`);

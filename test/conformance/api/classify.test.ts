@@ -117,6 +117,17 @@ test('docs/apis.md names every finding, in the words of the table', () => {
   ).toEqual([]);
 });
 
+test.each([
+  ['a name that no document may have', { name: 'Books API' }, 'PN0310'],
+  ['a namespace that is none', { namespace: 'a/b' }, 'PN0310'],
+])('api import refuses %s, and writes nothing', async (_, changed, code) => {
+  const io = streams();
+  const sources = { files: [join(DESCRIPTIONS, 'bookinfo-3.1.yaml')], protoPath: [], reflection: null };
+  const definition = { name: 'a', namespace: null, labels: {}, unknownOperations: null, output: 'json' as const, ...changed };
+  await expect(apiImport({ ...sources, ...definition }, io)).rejects.toThrow(code);
+  expect(textOf(io.stdout)).toBe('');
+});
+
 test('two descriptions whose paths cross are no one API', async () => {
   const write = (name: string, path: string): string => {
     const paths = {

@@ -5,6 +5,7 @@ import { Server, ServerCredentials, loadPackageDefinition } from '@grpc/grpc-js'
 import type { ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
+import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 
 import { readProtoFile } from '#authz/api/proto-file.ts';
@@ -39,6 +40,15 @@ test.each([
   ['a descriptor that is none', Buffer.from('22050a03ffffff', 'hex')],
 ])('readAnswer() finds %s unreadable', (_, bytes) => {
   expect(readAnswer(bytes)).toEqual({ kind: 'unreadable' });
+});
+
+test('readAnswer() reads any bytes without a throw', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      expect(readAnswer(bytes)).toHaveProperty('kind');
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 async function start(addReflection: (definition: ReturnType<typeof loadSync>) => void): Promise<number> {
