@@ -8,10 +8,12 @@ import type { Pattern } from '../plan/patterns.ts';
 import { isOfToken, variableOf } from './variables.ts';
 import type { Variable } from './variables.ts';
 import { onIdentity } from './identity-patterns.ts';
-import { textOf } from './pattern-text.ts';
+import { readableText, textOf } from './pattern-text.ts';
 import { onUser } from './user-patterns.ts';
 
 export interface Predicate {
+  /** For people: `path /a or /b*`. */
+  readonly text: string;
   readonly variable: Variable;
   readonly patterns: readonly Pattern[];
   /** It holds for a value that fits none of the patterns. */
@@ -67,7 +69,11 @@ export class Predicates {
     const isTold = !isComplement && SINGLE_KINDS.has(slot.kind) && given.every(({ form }) => form === 'exact');
     const exact = (patterns: readonly Pattern[]): ReadonlySet<string> =>
       new Set(patterns.flatMap((pattern) => (pattern.form === 'exact' ? [pattern.text] : [])));
+    const name =
+      slot.kind === 'header' || slot.kind === 'tag' || slot.kind === 'provider' ? `${slot.kind} ${slot.name}` : slot.kind;
+    const told = slot.kind === 'claim' ? `claim ${slot.path.join('.')}` : name;
     return {
+      text: `${told} ${isComplement ? 'other than ' : ''}${readableText(slot, given)}`,
       variable,
       patterns: read,
       isComplement,

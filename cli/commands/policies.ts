@@ -2,15 +2,17 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
-import { EXIT, ExitError } from '../exit.ts';
 import type { CommandContext } from '../program.ts';
-import type { PolicyQuery } from '../verbs/policy-output.ts';
+import { addPolicyExplain } from './access.ts';
+import { collect, outputOption, readQuery, whole, withQuery } from './policy-flags.ts';
+import type { QueryFlags } from './policy-flags.ts';
 
 /** @param policy  the command `policy` */
 export function addPolicyTools(policy: Command, context: CommandContext): void {
   addLint(policy, context);
   addDiff(policy, context);
   addTest(policy, context);
+  addPolicyExplain(policy, context);
 }
 
 function addLint(policy: Command, { finish, io }: CommandContext): void {
@@ -98,14 +100,6 @@ interface TestFlags {
   readonly output: 'table' | 'json' | 'yaml' | 'junit';
 }
 
-interface QueryFlags {
-  readonly rootNamespace: string;
-  readonly trustDomain: string;
-  readonly trustDomainAlias: string[];
-  readonly ignoreKinds?: boolean;
-  readonly at?: string;
-}
-
 interface LintFlags {
   readonly file: string[];
   readonly tcpPort: string[];
@@ -119,42 +113,6 @@ interface DiffFlags {
   readonly budget: string;
   readonly whenNoneSelects: 'allow' | 'deny';
   readonly output: 'table' | 'json' | 'yaml';
-}
-
-function withQuery(command: Command): Command {
-  return command
-    .option('--root-namespace <name>', 'namespace whose policies hold everywhere', 'istio-system')
-    .option('--trust-domain <name>', 'own trust domain', 'cluster.local')
-    .option('--trust-domain-alias <name>', 'further trust domain taken for the own one (repeatable)', collect, [])
-    .option('--ignore-kinds', 'pass over documents that are no policy')
-    .option('--at <time>', 'time at which policies must be in force, RFC 3339 (default: now)');
-}
-
-async function readQuery({
-  at,
-  ignoreKinds = false,
-  rootNamespace,
-  trustDomain,
-  trustDomainAlias,
-}: QueryFlags): Promise<PolicyQuery> {
-  const { readTimeMs } = await import('#authz/policy/times.ts');
-  const nowMs = at === undefined ? Date.now() : readTimeMs(at);
-  if (nowMs === null)
-    throw new ExitError(EXIT.usage, `Cannot read --at "${String(at)}": wanted a time such as 2026-11-24T12:00:00Z`);
-  return { rootNamespace, trustDomain, trustDomainAliases: trustDomainAlias, ignoreKinds, nowMs };
-}
-
-function outputOption(): Option {
-  return new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'yaml']).default('table');
-}
-
-function whole(text: string, flag: string): number {
-  if (/^[1-9][0-9]{0,9}$/u.test(text)) return Number(text);
-  throw new ExitError(EXIT.usage, `Cannot read ${flag} "${text}": wanted a whole number from 1`);
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
 }
 
 const EXAMPLES = {

@@ -10,10 +10,12 @@ import type { Command } from 'commander';
 import { EXIT, ExitError } from '../exit.ts';
 import type { CommandContext } from '../program.ts';
 import type { VerbStreams } from '../verbs/verb.ts';
+import { addAccessCommands } from './access.ts';
 import { addPolicyTools } from './policies.ts';
 
 export function addQuestionCommands(program: Command, context: CommandContext): void {
   addPolicyCommands(program, context);
+  addAccessCommands(program, context);
   addIdentityCommands(program, context);
   addHttpCommands(program, context);
 }

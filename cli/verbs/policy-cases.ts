@@ -6,6 +6,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { PosternError } from '#base/error.ts';
+import type { Workload } from '#authz/policy/model.ts';
 import { joinInventories } from '#authz/policy/network/inventory.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
 import { parseYamlFile } from '#authz/policy/yaml-documents.ts';
@@ -73,7 +74,7 @@ export function questionOf(request: Readonly<Record<string, unknown>>, set: Poli
     to,
     tokens,
   } = request;
-  const principal = typeof from === 'string' && !from.includes('://') ? accountOf(from) : from;
+  const principal = typeof from === 'string' ? accountOf(from) : from;
   const pairs = typeof headers === 'object' && headers !== null && !Array.isArray(headers) ? pairsOf(headers) : headers;
   return {
     workload: typeof to === 'string' ? workloadNamed(to, set) : to,
@@ -87,17 +88,20 @@ export function questionOf(request: Readonly<Record<string, unknown>>, set: Poli
 }
 
 /** From the inventory by its name or account; else with the label `app` of that name. */
-function workloadNamed(text: string, set: PolicySet): object {
+export function workloadNamed(text: string, set: PolicySet): Workload {
   const [namespace = '', name = ''] = text.split('/');
   const known = joinInventories(set.inventories).workloads.find(
     (workload) => workload.namespace === namespace && (workload.name === name || workload.serviceAccount === name),
   );
   if (known !== undefined) return { namespace, labels: known.labels, serviceAccount: known.serviceAccount };
-  return name === '' ? { namespace } : { namespace, labels: { app: name }, serviceAccount: name };
+  return name === ''
+    ? { namespace, labels: {}, serviceAccount: null }
+    : { namespace, labels: { app: name }, serviceAccount: name };
 }
 
 /** `NAMESPACE/ACCOUNT` of the trust domain `cluster.local`, or an ID without its scheme. */
-function accountOf(text: string): string {
+export function accountOf(text: string): string {
+  if (text.includes('://')) return text;
   const parts = text.split('/');
   return parts.length === 2 ? `spiffe://cluster.local/ns/${parts[0] ?? ''}/sa/${parts[1] ?? ''}` : `spiffe://${text}`;
 }
