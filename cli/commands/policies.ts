@@ -13,6 +13,7 @@ export function addPolicyTools(policy: Command, context: CommandContext): void {
   addDiff(policy, context);
   addTest(policy, context);
   addPolicyExplain(policy, context);
+  addFmt(policy, context);
 }
 
 function addLint(policy: Command, { finish, io }: CommandContext): void {
@@ -88,6 +89,19 @@ function addTest(policy: Command, { finish, io }: CommandContext): void {
           io,
         ),
       );
+    });
+}
+
+function addFmt(policy: Command, { finish, io }: CommandContext): void {
+  policy
+    .command('fmt')
+    .description('Bring policy files into one form, comments kept')
+    .argument('<path...>', 'files and folders')
+    .addOption(new Option('--write', 'change the files').conflicts('check'))
+    .option('--check', 'only tell which files would change; 79 when one would')
+    .action(async (files: string[], { check = false, write = false }: { check?: boolean; write?: boolean }) => {
+      const { policyFmt } = await import('../verbs/policy-fmt.ts');
+      finish(await policyFmt({ files, action: write ? 'write' : check ? 'check' : 'print' }, io));
     });
 }
 
