@@ -1,39 +1,33 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dereference } from '@readme/openapi-parser';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { readOpenApiFile } from './openapi-file.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'openapi-'));
 const folder = join(place, 'api');
-let fetched = 0;
-const server = createServer((_, response) => {
-  fetched++;
-  response.end('{}');
+// The parser never asks loopback; whether it would ask another host is seen where it would connect.
+const connected = vi.spyOn(Socket.prototype, 'connect').mockImplementation(() => {
+  throw new Error('nothing may be fetched');
 });
-let port = 0;
 
-beforeAll(async () => {
+beforeAll(() => {
   mkdirSync(folder);
   writeFileSync(join(place, 'outside.yaml'), 'type: string\n');
   symlinkSync(join(place, 'outside.yaml'), join(folder, 'link.yaml'));
-  await new Promise<void>((settle) => server.listen(0, '127.0.0.1', settle));
-  const address = server.address();
-  port = typeof address === 'object' && address !== null ? address.port : 0;
 });
-afterAll(() => {
-  server.close();
-  rmSync(place, { recursive: true, force: true });
-});
+beforeEach(() => void connected.mockClear());
+afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 describe('readOpenApiFile() refuses a reference', () => {
   test.each([
-    ['to another host', 'http://127.0.0.1:PORT/a.yaml#/a', 'api_reference_remote'],
-    ['to another host without a scheme', '//127.0.0.1:PORT/a.yaml', 'api_reference_remote'],
-    ['to another host by backslashes', '\\\\\\\\127.0.0.1:PORT/a.yaml', 'api_reference_remote'],
+    ['to another host', 'http://203.0.113.9/a.yaml#/a', 'api_reference_remote'],
+    ['to another host without a scheme', '//203.0.113.9/a.yaml', 'api_reference_remote'],
+    ['to another host by backslashes', '\\\\\\\\203.0.113.9/a.yaml', 'api_reference_remote'],
     ['by the URL of a file', 'file:///etc/hostname', 'api_reference_remote'],
     ['to a file outside', '../outside.yaml', 'api_reference_outside'],
     ['to an absolute path', '/etc/hostname', 'api_reference_outside'],
@@ -41,17 +35,17 @@ describe('readOpenApiFile() refuses a reference', () => {
     ['with an escape', '%2e%2e/outside.yaml', 'api_import_missing'],
     ['to a file that is not there', 'gone.yaml', 'api_import_missing'],
   ])('%s', async (_, reference, code) => {
-    const file = write('api.yaml', documentWith(reference.replace('PORT', String(port))));
+    const file = write('api.yaml', documentWith(reference));
     const { description, faults } = await readOpenApiFile(file);
     expect({ description, codes: faults.map((fault) => fault.code) }).toEqual({ description: null, codes: [code] });
-    expect(fetched).toBe(0);
+    expect(connected).not.toHaveBeenCalled();
   });
 
   test('to another host from a file that it refers to', async () => {
-    write('inner.yaml', `type: object\nproperties: { a: { $ref: "http://127.0.0.1:${port}/a.yaml" } }\n`);
+    write('inner.yaml', `type: object\nproperties: { a: { $ref: "http://203.0.113.9/a.yaml" } }\n`);
     const { faults } = await readOpenApiFile(write('api.yaml', documentWith('inner.yaml')));
     expect(faults.map(({ code }) => code)).toEqual(['api_reference_remote']);
-    expect(fetched).toBe(0);
+    expect(connected).not.toHaveBeenCalled();
   });
 });
 
@@ -67,6 +61,39 @@ test.each([
   const file = text === null ? join(folder, 'none.yaml') : write('api.yaml', text);
   const { description, faults } = await readOpenApiFile(file);
   expect({ description, codes: [...new Set(faults.map((fault) => fault.code))] }).toEqual({ description: null, codes: [code] });
+});
+
+test.each([
+  ['$id', '$id: "https://api.example/x/"'],
+  ['the id of an old draft', '$schema: "http://json-schema.org/draft-04/schema#", id: "https://api.example/x/"'],
+])('readOpenApiFile() refuses %s beside references to files, which it would lead elsewhere', async (_, members) => {
+  write('inner.yaml', 'type: string\n');
+  const moved = `{ ${members}, type: object, properties: { b: { $ref: "inner.yaml" } } }`;
+  const text = documentWith('#/components/schemas/A').replace('{ type: string }', moved);
+  const { description, faults } = await readOpenApiFile(write('api.yaml', text));
+  expect({ description, codes: faults.map(({ code }) => code) }).toEqual({ description: null, codes: ['api_reference_remote'] });
+  expect(connected).not.toHaveBeenCalled();
+});
+
+test('readOpenApiFile() fetches nothing where $id makes references of one file lead to a host', async () => {
+  const moved = '{ $id: "https://203.0.113.9/x/", type: object, properties: { b: { $ref: "#/$defs/gone" } } }';
+  const text = documentWith('#/components/schemas/A').replace('{ type: string }', moved);
+  await readOpenApiFile(write('api.yaml', text));
+  expect(connected).not.toHaveBeenCalled();
+});
+
+test('readOpenApiFile() takes $id in a description of one file', async () => {
+  const text = documentWith('#/components/schemas/A').replace(
+    '{ type: string }',
+    '{ $id: "https://api.example/x/", type: string }',
+  );
+  const { description, faults } = await readOpenApiFile(write('api.yaml', text));
+  expect({ operations: description?.operations.length, faults }).toEqual({ operations: 1, faults: [] });
+});
+
+test('the parser by itself would connect', async () => {
+  await dereference(write('api.yaml', documentWith('http://203.0.113.9/a.yaml'))).catch(() => {});
+  expect(connected).toHaveBeenCalled();
 });
 
 test('readOpenApiFile() follows references to files beside it, and schemas that hold themselves', async () => {

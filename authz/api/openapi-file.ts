@@ -17,55 +17,65 @@ export async function readOpenApiFile(file: string): Promise<ApiReading> {
   const faults = new ApiFaults(file);
   const refuse = (): ApiReading => ({ description: null, faults: faults.list });
   const path = resolve(file);
-  if (!(await checkReferences(path, faults))) return refuse();
+  const files = await checkReferences(path, faults);
+  if (files === null) return refuse();
+  // A document in one file is read by a parser that follows nothing out of it.
+  const options = { ...OPTIONS, resolve: { external: files > 1 } };
   try {
-    const written = await parse(path, OPTIONS);
+    const written = await parse(path, options);
     // Of an unknown version it tells nothing but that.
     if (formatOf(written) === null) return readOpenApi(written, file);
-    const verdict = await validate(path, OPTIONS);
+    const verdict = await validate(path, options);
     if (!verdict.valid) {
       for (const { message } of verdict.errors) faults.add('api_invalid', '', `Cannot read the description: ${oneLine(message)}`);
       return refuse();
     }
-    return readOpenApi(await dereference(path, OPTIONS), file);
+    return readOpenApi(await dereference(path, options), file);
   } catch (error) {
     faults.add('api_invalid', '', `Cannot read the description: ${oneLine(messageOf(error))}`);
     return refuse();
   }
 }
 
-/** Follows the references from file to file. */
-async function checkReferences(path: string, faults: ApiFaults): Promise<boolean> {
+/** Follows the references from file to file. The number of files, or null when one of them is refused. */
+async function checkReferences(path: string, faults: ApiFaults): Promise<number | null> {
   const seen = new Set<string>([path]);
+  let scope: string | null = null;
   let folder: string;
   try {
     folder = realpathSync(dirname(path));
   } catch {
     faults.add('api_unreadable', '', `Cannot read "${faults.file}": nothing there`);
-    return false;
+    return null;
   }
   for (const at of seen) {
     if (seen.size > MAX_FILES) {
       faults.add('api_too_large', '', `Cannot read the description: it refers to more than ${MAX_FILES} files`);
-      return false;
+      return null;
     }
     const document = await parseOne(at, path, faults);
-    if (document === null) return false;
-    const references = referencesIn(document);
-    if (references === null) {
+    if (document === null) return null;
+    const found = referencesIn(document);
+    if (found === null) {
       // A few of them make a small file a tree that no validator comes to the end of.
       faults.add('api_invalid', '', 'Cannot read the description: it has aliases of YAML', 'Write them out, or use $ref');
-      return false;
+      return null;
     }
-    for (const reference of references) {
+    scope ??= found.scope;
+    for (const reference of found.references) {
       const [target = ''] = reference.split('#');
       if (target === '') continue;
       const next = checkTarget(target, reference, { at, folder }, faults);
-      if (next === null) return false;
+      if (next === null) return null;
       seen.add(next);
     }
   }
-  return true;
+  if (scope !== null && seen.size > 1) {
+    const message = `Cannot follow references to files: found "${scope}", which moves where they lead`;
+    faults.add('api_reference_remote', '', message, 'Take it out, or write the description as one file');
+    return null;
+  }
+  return seen.size;
 }
 
 async function parseOne(at: string, path: string, faults: ApiFaults): Promise<object | null> {
@@ -112,12 +122,24 @@ function checkTarget(target: string, reference: string, { at, folder }: Origin, 
   return next;
 }
 
+interface References {
+  readonly references: readonly string[];
+  /** What gives schemas a base of their own, which relative references below are resolved against; null for none. */
+  readonly scope: string | null;
+}
+
 /** The references in a document, or null where one object stands in two places, as aliases of YAML make it. */
-function referencesIn(document: object): readonly string[] | null {
+function referencesIn(document: object): References | null {
   const references: string[] = [];
+  let scope: string | null = null;
   const seen = new Set<object>([document]);
   for (const value of seen) {
-    if (isMembers(value) && typeof value['$ref'] === 'string') references.push(value['$ref']);
+    if (isMembers(value)) {
+      if (typeof value['$ref'] === 'string') references.push(value['$ref']);
+      if (typeof value['$id'] === 'string') scope ??= `$id: ${value['$id']}`;
+      // In that draft `id` does what `$id` does since.
+      if (typeof value['$schema'] === 'string' && value['$schema'].includes('draft-04')) scope ??= `$schema: ${value['$schema']}`;
+    }
     const members: readonly unknown[] = Object.values(value);
     for (const inner of members) {
       if (typeof inner !== 'object' || inner === null) continue;
@@ -125,7 +147,7 @@ function referencesIn(document: object): readonly string[] | null {
       seen.add(inner);
     }
   }
-  return references;
+  return { references, scope };
 }
 
 function messageOf(error: unknown): string {
