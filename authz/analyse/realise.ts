@@ -50,7 +50,7 @@ export function realise(
   );
   if (program === 'tcp') return { connection, request: null, providers };
   const request = {
-    method: one('method') ?? 'GET',
+    method: one('method') ?? (one('path') === '*' ? 'OPTIONS' : 'GET'),
     authority: one('authority') ?? 'service.test',
     path: one('path') ?? '/',
     headers: listed(byKey, 'header '),

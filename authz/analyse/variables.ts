@@ -112,24 +112,30 @@ const BINARY: Readonly<Record<string, BytePattern>> = {
   },
   port: anyBytes(2),
   [TEXT]: runOfBytes(0),
+  // `*` is what OPTIONS asks of the server as a whole. Blanks are nowhere, nor what begins a query or a fragment.
   [PATH]: {
-    kind: 'sequence',
+    kind: 'choice',
     of: [
-      literalBytes('/'),
+      literalBytes('*'),
       {
-        kind: 'repeat',
-        // Neither blanks nor what begins a query or a fragment.
-        of: {
-          kind: 'bytes',
-          ranges: [
-            { low: 0x21, high: 0x22 },
-            { low: 0x24, high: 0x3e },
-            { low: 0x40, high: 0x7e },
-            { low: 0x80, high: 0xfe },
-          ],
-        },
-        least: 0,
-        most: null,
+        kind: 'sequence',
+        of: [
+          literalBytes('/'),
+          {
+            kind: 'repeat',
+            of: {
+              kind: 'bytes',
+              ranges: [
+                { low: 0x21, high: 0x22 },
+                { low: 0x24, high: 0x3e },
+                { low: 0x40, high: 0x7e },
+                { low: 0x80, high: 0xfe },
+              ],
+            },
+            least: 0,
+            most: null,
+          },
+        ],
       },
     ],
   },
