@@ -133,9 +133,7 @@ function withAccess(command: Command): Command {
     .addOption(outputOption());
 }
 
-async function accessOptions(
-  flags: Omit<AccessFlags, 'host' | 'port'>,
-): Promise<
+async function accessOptions(flags: Omit<AccessFlags, 'host' | 'port'>): Promise<
   Awaited<ReturnType<typeof readQuery>> & {
     files: string[];
     to: string | null;
