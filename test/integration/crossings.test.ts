@@ -17,7 +17,9 @@ test('two services behind one identity never get what is meant for the other one
   const caller = keep(await startSidecar({ mesh, account: 'web', outbound }));
   const answers = await Promise.all(caller.outbound.map((port) => askMany(port, 150)));
   expect(answers.map((bodies) => [...new Set(bodies)])).toEqual([['one'], ['two']]);
-  for (const callee of callees) expect(callee.log().map((line) => line['protocol'])).toContain('HTTP/2');
+  // The access log is written behind the answers.
+  for (const callee of callees)
+    await expect.poll(() => callee.log().map((line) => line['protocol']), { timeout: 5000 }).toContain('HTTP/2');
 });
 
 test('two names of one endpoint have connections of their own', async () => {
@@ -30,6 +32,8 @@ test('two names of one endpoint have connections of their own', async () => {
   }));
   const caller = keep(await startSidecar({ mesh, account: 'web', outbound }));
   await Promise.all(caller.outbound.map((port) => askMany(port, 20)));
+  // The access log is written behind the answers: all 40 lines first.
+  await expect.poll(() => callee.log().length, { timeout: 5000 }).toBe(40);
   expect(namesAndPeers(callee)).toEqual({ 'one.test': 1, 'two.test': 1 });
 });
 
