@@ -13,7 +13,12 @@ const TREE = {
   spec: { namespaces: [{ path: '/acme/prod/shop', kubeNamespaces: ['shop'] }] },
 };
 
-function select(ceiling: string, child: string, kind: 'AccessPolicy' | 'AuthorizationPolicy' = 'AccessPolicy'): WorkloadPolicies {
+/** @param must  rules of a must that stands above the ceiling, if any */
+function select(
+  ceiling: string,
+  child: string,
+  { kind = 'AccessPolicy', must = '[]' }: { kind?: 'AccessPolicy' | 'AuthorizationPolicy'; must?: string } = {},
+): WorkloadPolicies {
   const apiVersion = kind === 'AccessPolicy' ? 'security.postern.mesh/v1alpha1' : 'security.istio.io/v1';
   const text = `${JSON.stringify(TREE)}
 ---
@@ -21,6 +26,11 @@ apiVersion: security.postern.mesh/v1alpha1
 kind: ClusterAccessPolicy
 metadata: { name: top }
 spec: { scope: { path: /acme/prod }, inheritance: ceiling, action: ALLOW, rules: ${ceiling} }
+---
+apiVersion: security.postern.mesh/v1alpha1
+kind: ClusterAccessPolicy
+metadata: { name: first }
+spec: { scope: { path: /acme }, inheritance: must, action: ALLOW, rules: ${must} }
 ---
 apiVersion: ${apiVersion}
 kind: ${kind}
@@ -76,7 +86,7 @@ describe('findWidenings()', () => {
     expect(widening?.text).toContain('/acme/prod/top');
     const [policy] = set.policies;
     const [rule] = policy?.rules ?? [];
-    const top = set.levels[0]?.ceilings[0];
+    const [top] = set.levels.flatMap(({ ceilings }) => ceilings);
     if (widening === undefined || policy === undefined || rule === undefined || top === undefined) throw new Error('not found');
     expect(ruleMatches(set, policy, rule, widening.witness)).toBe(true);
     expect(firstMatch(set, top, widening.witness)).toBeNull();
@@ -99,10 +109,18 @@ describe('findWidenings()', () => {
     expect(findWidenings(select(ceiling, child))).toEqual([]);
   });
 
+  test('looks past what is decided above the ceiling', () => {
+    const ceiling = '[{ to: [{ methods: [GET] }] }]';
+    const child = '[{ from: [{ notTags: [env=dev] }] }]';
+    const must = '[{ from: [{ notTags: [env=prod] }] }]';
+    expect(findWidenings(select(ceiling, child, { must }))).toMatchObject([{ witness: { connection: { tags: ['env=prod'] } } }]);
+    expect(findWidenings(select(ceiling, child, { must: '[{}]' }))).toEqual([]);
+  });
+
   test('judges documents of Istio by their own logic', () => {
     const ceiling = '[{ when: [{ key: "request.headers[x-a]", notValues: ["1"] }] }]';
     const child = '[{ when: [{ key: "request.headers[x-a]", notValues: ["1"] }] }]';
     expect(findWidenings(select(ceiling, child))).toEqual([]);
-    expect(findWidenings(select(ceiling, child, 'AuthorizationPolicy'))).toMatchObject([{ ceiling: '/acme/prod/top' }]);
+    expect(findWidenings(select(ceiling, child, { kind: 'AuthorizationPolicy' }))).toMatchObject([{ ceiling: '/acme/prod/top' }]);
   });
 });

@@ -88,7 +88,7 @@ function widens(
     set.policies.flatMap(({ provider }) => (provider === null ? [] : [[provider, 'allow' as const]])),
   );
   const denying = [...set.levels.flatMap(({ musts }) => musts), ...set.policies].filter(({ action }) => action !== 'ALLOW');
-  const others = [ceiling, ...denying.slice(0, MOST_OTHERS)];
+  const others = [ceiling, ...[...above.filter(({ action }) => action === 'ALLOW'), ...denying].slice(0, MOST_OTHERS)];
   const rules = others.flatMap((other) => other.rules.map((inner) => ({ policy: other, rule: inner })));
   const { namespace, trustDomains } = set;
   const search = new WitnessSearch([{ policy, rule }, ...rules], { namespace, trustDomains, budget });
@@ -127,5 +127,5 @@ function nearestRule(set: WorkloadPolicies, policy: Policy, input: AuthzInput): 
 }
 
 const MOST_FOR_A_PAIR = 3_000;
-/** Policies that deny, whose values are tried to come past them. */
+/** Policies that deny, or decide further up, whose values are tried to come past them. */
 const MOST_OTHERS = 20;

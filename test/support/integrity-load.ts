@@ -113,6 +113,8 @@ class Run {
     const isSlow = random.chance(0.15);
     for (const sent of batch) client.reader.expect(sent.method);
     const sending = this.#send(client, batch, random);
+    // A connection that breaks is told by the response that is awaited first.
+    sending.catch(() => {});
     if (isSlow) void readSlowly(client, random);
     let isLast = false;
     for (const sent of batch) {
