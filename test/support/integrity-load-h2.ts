@@ -29,15 +29,18 @@ export async function runHttp2IntegrityLoad(load: Http2IntegrityLoad): Promise<I
   const faults: string[] = [];
   const aborted: string[] = [];
   let [proved, bytesSent, bytesReceived, left, nextId] = [0, 0, 0, requests, seed * 100_000];
-  let session = open(load);
+  let session = await open(load);
 
   const work = async (): Promise<void> => {
     while (left > 0) {
       left--;
       const id = nextId++;
       if (session.destroyed || session.closed || random.chance(0.003)) {
-        session.close();
-        session = open(load);
+        const before = session;
+        const next = await open(load);
+        // Another one may have changed it meanwhile; what is begun on the old one ends there.
+        (session === before ? before : next).close();
+        if (session === before) session = next;
       }
       if (random.chance(0.04)) {
         aborted.push(String(nextId));
@@ -66,7 +69,8 @@ export async function runHttp2IntegrityLoad(load: Http2IntegrityLoad): Promise<I
   return { proved, faults, aborted: aborted.length, abortedButComplete, bytesSent, bytesReceived };
 }
 
-function open({ port, caller }: Http2IntegrityLoad): ClientHttp2Session {
+/** Waits for the connection: requests of a session that is closed before it stands fail, and say nothing about the sidecar. */
+async function open({ port, caller }: Http2IntegrityLoad): Promise<ClientHttp2Session> {
   const tls =
     caller === null
       ? {}
@@ -77,6 +81,7 @@ function open({ port, caller }: Http2IntegrityLoad): ClientHttp2Session {
         };
   const session = connect(`${caller === null ? 'http' : 'https'}://127.0.0.1:${port}`, tls);
   session.on('error', () => {});
+  await once(session, 'connect');
   return session;
 }
 
