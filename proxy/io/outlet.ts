@@ -62,7 +62,9 @@ export class Outlet {
   append(bytes: Buffer, start: number, end: number): void {
     const length = end - start;
     if (length === 0) return;
-    if (length <= GATHER_BYTES) {
+    // Behind something gathered a run of its own would have to queue, for which it is copied as well, and once more by `writev`
+    // (bodies of 100 KiB over TLS: 0.97 against 1.36 times the CPU of nginx).
+    if (length <= GATHER_BYTES || (owner === this && used > 0 && used + length <= SCRATCH_BYTES)) {
       const at = this.reserve(length);
       used = at + bytes.copy(scratch, at, start, end);
       return;
