@@ -125,8 +125,8 @@ export const SETUPS: readonly Setup[] = [
   })),
   {
     job: 'http1',
-    entrants: [10, 1000, 10_000].map((rules) => ({ target: 'postern', rules })),
-    scenarios: [scenario('rule-count', 'h1-1k, Postern alone at three sizes of policy', { isQuick: false })],
+    entrants: [1, 1000, 10_000, 100_000].map((rules) => ({ target: 'postern', rules })),
+    scenarios: [scenario('rule-count', 'h1-1k, Postern alone at four sizes of policy', { isQuick: false })],
   },
   ...(['http1', 'http2'] as const).map((job) => ({
     job,
@@ -177,7 +177,13 @@ export const BARS: readonly Bar[] = [
     peer: { ...at(10_000), scenario: 'policy-10k' },
     atMost: 1,
   },
-  { scenario: 'rule-count', figure: 'cpu', subject: at(10_000), peer: at(10), atMost: 1.1 },
+  ...[1000, 10_000, 100_000].map((rules) => ({
+    scenario: 'rule-count',
+    figure: 'cpu' as const,
+    subject: at(rules),
+    peer: at(1),
+    atMost: 1.05,
+  })),
   { scenario: 'latency', figure: 'p50', subject: POSTERN, peer: ENVOY, atMost: 0.75 },
   { scenario: 'latency', figure: 'p99', subject: POSTERN, peer: ENVOY, atMost: 0.75 },
   { scenario: 'latency', figure: 'p50', subject: POSTERN, peer: NGINX, atMost: 1.2 },
