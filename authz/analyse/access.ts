@@ -8,7 +8,7 @@ import type { Decision } from '../engine/input.ts';
 import { interpret } from '../engine/interpreter.ts';
 import type { Group } from '../plan/clauses.ts';
 import type { SlotSource } from '../plan/compiled.ts';
-import { toBinary } from '../plan/patterns.ts';
+import { pathPattern, toBinary } from '../plan/patterns.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { AnalysisBudget, BudgetSpent } from './analysis-budget.ts';
 import { splitByDecisions } from './decide-region.ts';
@@ -26,6 +26,8 @@ export interface FixedAttributes {
   readonly principal?: string | null;
   readonly method?: string;
   readonly path?: string;
+  /** A path that fits the template, and none of those that fit better. */
+  readonly template?: { readonly path: string; readonly without: readonly string[] };
   readonly host?: string;
   readonly port?: number;
 }
@@ -105,7 +107,7 @@ function accessOf(
   return { by, who: who.length === 0 ? 'anybody' : who.join(' and '), what, example };
 }
 
-function groupsOf({ host, method, path, port, principal }: FixedAttributes): readonly Group[] {
+function groupsOf({ host, method, path, port, principal, template }: FixedAttributes): readonly Group[] {
   const exact = (slot: SlotSource, text: string): Group => ({
     slot,
     patterns: [{ form: 'exact', text }],
@@ -117,9 +119,14 @@ function groupsOf({ host, method, path, port, principal }: FixedAttributes): rea
     ...(principal === undefined ? [] : [principal === null ? nobody : exact({ kind: 'principal' }, principal)]),
     ...(method === undefined ? [] : [exact({ kind: 'method' }, method)]),
     ...(path === undefined ? [] : [exact({ kind: 'path' }, toBinary(path))]),
+    ...(template === undefined ? [] : [fitting(template.path, false), ...template.without.map((one) => fitting(one, true))]),
     ...(host === undefined ? [] : [exact({ kind: 'authority' }, toBinary(host.toLowerCase()))]),
     ...(port === undefined ? [] : [exact({ kind: 'destinationPort' }, String.fromCharCode(port >> 8, port & 0xff))]),
   ];
+}
+
+function fitting(template: string, isNegated: boolean): Group {
+  return { slot: { kind: 'path' }, patterns: [pathPattern(template)], isNegated, isExhaustive: false };
 }
 
 const MAX_ROWS = 1_000;

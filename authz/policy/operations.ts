@@ -5,7 +5,7 @@
 import { PosternError } from '#base/error.ts';
 
 import type { ApiOperation, ApiOperations } from './api-definition.ts';
-import type { Expression } from './expression.ts';
+import type { Comparison, Expression } from './expression.ts';
 import type { Policy, Rule } from './model.ts';
 
 /** @throws {PosternError} `policy_operation_unknown` for an API or an operation that is not there */
@@ -61,32 +61,34 @@ function find(id: string, operations: readonly ApiOperation[], policy: Policy): 
 }
 
 function operationExpression(operation: ApiOperation, all: readonly ApiOperation[]): Expression {
-  const better = all.filter(
+  const without = betterThan(operation, all).map((other): Expression => ({ kind: 'not', of: pathIsOf([other.path]) }));
+  return { kind: 'all', of: [isMethod([operation.method]), pathIsOf([operation.path]), ...without] };
+}
+
+/** Operations that take requests which the operation would fit, too. */
+export function betterThan(operation: ApiOperation, all: readonly ApiOperation[]): readonly ApiOperation[] {
+  return all.filter(
     (other) => other.method === operation.method && other.path !== operation.path && isBetter(other.path, operation.path),
   );
-  const without = better.map((other): Expression => ({ kind: 'not', of: pathExpression(other.path) }));
-  return { kind: 'all', of: [...methodAndPath(operation), ...without] };
 }
 
-/** What an operation asks for, whatever others there are. */
-export function methodAndPath({ method, path }: ApiOperation): readonly Expression[] {
-  const isMethod: Expression = {
-    kind: 'match',
-    attribute: { kind: 'method' },
-    values: 'any',
-    comparisons: [{ form: 'exact', text: method }],
-  };
-  return [isMethod, pathExpression(path)];
+/** Of any of them. */
+export function isMethod(methods: readonly string[]): Expression {
+  const comparisons = methods.map((text) => ({ form: 'exact', text }) as const);
+  return { kind: 'match', attribute: { kind: 'method' }, values: 'any', comparisons };
 }
 
-function pathExpression(text: string): Expression {
-  const isTemplate = text.includes('{*}') || text.includes('{**}');
-  const comparisons = [isTemplate ? ({ form: 'template', text } as const) : ({ form: 'exact', text } as const)];
+/** The path fits any of the templates. */
+export function pathIsOf(paths: readonly string[]): Expression {
+  const comparisons = paths.map((text): Comparison => {
+    const isTemplate = text.includes('{*}') || text.includes('{**}');
+    return isTemplate ? { form: 'template', text } : { form: 'exact', text };
+  });
   return { kind: 'match', attribute: { kind: 'path' }, values: 'any', comparisons };
 }
 
 /** Whether `left` is the more specific of two templates that can fit one path: the first segment in which they differ decides. */
-function isBetter(left: string, right: string): boolean {
+export function isBetter(left: string, right: string): boolean {
   const lefts = left.split('/');
   const rights = right.split('/');
   for (let index = 0; index < Math.max(lefts.length, rights.length); index++) {

@@ -4,12 +4,12 @@
  */
 import { PosternError } from '#base/error.ts';
 
-import type { ApiDefinition, ApiOperations } from './api-definition.ts';
+import type { ApiDefinition, ApiOperation, ApiOperations } from './api-definition.ts';
 import type { Expression } from './expression.ts';
 import type { PolicyLoss } from './losses.ts';
 import type { Policy, Workload } from './model.ts';
 import { hasLabels } from './model.ts';
-import { methodAndPath } from './operations.ts';
+import { isMethod, pathIsOf } from './operations.ts';
 
 export interface UnknownOperations {
   readonly musts: readonly Policy[];
@@ -34,13 +34,7 @@ export function unknownOperations(
       const message = `Cannot compile the API "${title}": its description was not read`;
       throw new PosternError('policy_api_unread', message, 'Write unknownOperations: Allow, or import the description');
     }
-    musts.push(
-      mustOf(
-        api,
-        workload,
-        known.map((operation) => ({ kind: 'all', of: methodAndPath(operation) })),
-      ),
-    );
+    musts.push(mustOf(api, workload, known));
   }
   return { musts, losses };
 }
@@ -59,11 +53,8 @@ function lossesOf(
   return losses;
 }
 
-function mustOf(api: ApiDefinition, workload: Workload, known: readonly Expression[]): Policy {
-  // Raw TCP has no method, and no operation to be unknown.
-  const isRequest: Expression = { kind: 'present', attribute: { kind: 'method' } };
-  const isUnknown: Expression = { kind: 'not', of: { kind: 'any', of: known } };
-  const strict = { from: [], to: [{ kind: 'all', of: [isRequest, isUnknown] } as const], when: [] };
+function mustOf(api: ApiDefinition, workload: Workload, known: readonly ApiOperation[]): Policy {
+  const strict = { from: [], to: isUnknown(known), when: [] };
   return {
     namespace: workload.namespace,
     name: api.name,
@@ -77,4 +68,21 @@ function mustOf(api: ApiDefinition, workload: Workload, known: readonly Expressi
     rules: [{ name: 'unknown-operation', from: [], to: [], when: [], strict, position: api.position }],
     position: api.position,
   };
+}
+
+/**
+ * The method is none of the API's, or the path none of its method's. Said method by method: as the negation of all operations it
+ * would double with each.
+ */
+function isUnknown(known: readonly ApiOperation[]): readonly Expression[] {
+  const byMethod = Map.groupBy(known, ({ method }) => method);
+  // Raw TCP has no method, and no operation to be unknown.
+  const isRequest: Expression = { kind: 'present', attribute: { kind: 'method' } };
+  return [
+    { kind: 'all', of: [isRequest, { kind: 'not', of: isMethod([...byMethod.keys()]) }] },
+    ...[...byMethod].map(([method, operations]): Expression => {
+      const isPath = pathIsOf([...new Set(operations.map(({ path }) => path))]);
+      return { kind: 'all', of: [isMethod([method]), { kind: 'not', of: isPath }] };
+    }),
+  ];
 }

@@ -4,8 +4,11 @@ import type { Command } from 'commander';
 
 import { EXIT, ExitError } from '../exit.ts';
 import type { CommandContext } from '../program.ts';
+import { collect, outputOption, readQuery, whole, withQuery } from './policy-flags.ts';
+import type { QueryFlags } from './policy-flags.ts';
 
-export function addApiCommands(program: Command, { finish, io }: CommandContext): void {
+export function addApiCommands(program: Command, context: CommandContext): void {
+  const { finish, io } = context;
   const api = program.command('api').description('Read descriptions of APIs, for policies that name operations');
 
   withSources(api.command('import'))
@@ -49,11 +52,45 @@ export function addApiCommands(program: Command, { finish, io }: CommandContext)
       const { apiLint } = await import('../verbs/api-lint.ts');
       finish(await apiLint({ ...sourcesOf(files, flags), output: flags.output }, io));
     });
+
+  addCoverage(api, context);
+}
+
+function addCoverage(api: Command, { finish, io }: CommandContext): void {
+  withQuery(withSources(api.command('coverage')))
+    .description('Say who may call each operation, which nobody may, and what logs show of each')
+    .requiredOption('-f, --file <path...>', 'files and folders of policies')
+    .option('--to <workload>', 'NAMESPACE/NAME of the workload whose API it is (default: the one that the APIDefinition selects)')
+    .option('--log <file>', "a sidecar's access log or flow records, JSON lines (repeatable)", collect, [])
+    .addOption(
+      new Option('--when-none-selects <answer>', 'when no policy selects the workload')
+        .choices(['allow', 'deny'])
+        .default('allow'),
+    )
+    .option('--budget <steps>', 'most steps for all operations together')
+    .addOption(outputOption())
+    .addHelpText('after', EXAMPLES.coverage)
+    .action(async (files: string[], flags: CoverageFlags) => {
+      const { apiCoverage } = await import('../verbs/api-coverage.ts');
+      const { budget, file: policies, log: logs, output, to = null, whenNoneSelects } = flags;
+      const asked = { policies, to, logs, whenNoneSelects, output, sources: sourcesOf(files, flags) };
+      const steps = budget === undefined ? null : whole(budget, '--budget');
+      finish(await apiCoverage({ ...(await readQuery(flags)), ...asked, budget: steps }, io));
+    });
 }
 
 interface SourceFlags {
   readonly protoPath: string[];
   readonly grpcReflection?: string;
+}
+
+interface CoverageFlags extends SourceFlags, QueryFlags {
+  readonly file: string[];
+  readonly to?: string;
+  readonly log: string[];
+  readonly whenNoneSelects: 'allow' | 'deny';
+  readonly budget?: string;
+  readonly output: 'table' | 'json' | 'yaml';
 }
 
 interface ImportFlags extends SourceFlags {
@@ -81,10 +118,6 @@ function readLabel(text: string): [string, string] {
   throw new ExitError(EXIT.usage, `Cannot read --label "${text}": wanted NAME=VALUE`);
 }
 
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
 const EXAMPLES = {
   import: `
 Examples:
@@ -100,4 +133,11 @@ Example:
   postern api lint openapi.yaml
 
 Exit status: 0 without a finding, 65 when a description is refused, else 79.`,
+  coverage: `
+Examples:
+  postern api coverage -f policies/ --log access.log
+  postern api coverage openapi.yaml -f policies/ --to shop/orders -o json
+
+Exit status: 79 when an operation is unreachable or unused or a path is unknown, 1 when there may be more callers than are
+told, 65 when something cannot be read, else 0.`,
 };

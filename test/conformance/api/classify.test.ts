@@ -177,6 +177,31 @@ test('of random operations, a request has the most specific that it fits, in bot
   expect(classified).toBeGreaterThan(0);
 });
 
+test('of an API of 300 operations each request that is of none is told, and it compiles', () => {
+  const operations = Array.from({ length: 300 }, (_, index) => ({
+    id: `op${index}`,
+    method: ['GET', 'POST', 'PUT'][index % 3],
+    path: `/r${index}/{*}`,
+  }));
+  const document = JSON.stringify({
+    apiVersion: 'security.postern.mesh/v1alpha1',
+    kind: 'APIDefinition',
+    metadata: { name: 'api', namespace: 'shop' },
+    spec: { selector: { matchLabels: { app: 'books' } }, operations },
+  });
+  const decide = deciderOf(`${document}\n---\n${policyOf([{ name: 'all' }])}`);
+  expect(decide('GET', '/r0/1').effect).toBe('allow');
+  expect(decide('PUT', '/r299/1').effect).toBe('allow');
+  for (const [method, path] of [
+    ['POST', '/r0/1'],
+    ['GET', '/r300/1'],
+    ['GET', '/r0/'],
+    ['DELETE', '/r0/1'],
+  ] as const) {
+    expect(decide(method, path)).toMatchObject({ effect: 'deny', policy: 'shop/api', rule: 'unknown-operation' });
+  }
+});
+
 function pathOf(template: readonly string[]): string {
   return `/${template.map((segment, index) => (segment === '{x}' ? `{x${index}}` : segment)).join('/')}`;
 }

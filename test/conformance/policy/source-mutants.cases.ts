@@ -59,9 +59,10 @@ export const SOURCE_MUTANTS: readonly Mutant[] = [
   ),
   at('policy/strict-values.ts', 'const read = readText(text.toLowerCase());', 'const read = readText(text);'),
   at('policy/strict-values.ts', 'return readRegex(pattern.slice(SCHEME.length));', 'return readRegex(pattern);'),
-  at('policy/operations.ts', 'of: [...methodAndPath(operation), ...without]', 'of: methodAndPath(operation)'),
+  at('policy/operations.ts', 'pathIsOf([operation.path]), ...without]', 'pathIsOf([operation.path])]'),
   at('policy/unknown-operations.ts', "api.unknownOperations === 'Report' ? 'AUDIT' : 'DENY'", "'DENY'"),
-  at('policy/unknown-operations.ts', "{ kind: 'not', of: { kind: 'any', of: known } }", "{ kind: 'any', of: known }"),
+  at('policy/unknown-operations.ts', "{ kind: 'not', of: isPath }", 'isPath'),
+  at('policy/unknown-operations.ts', "{ kind: 'not', of: isMethod([...byMethod.keys()]) }", 'isMethod([...byMethod.keys()])'),
   at('policy/operations.ts', 'operation.tags.includes(tag)', 'true'),
   // Network policies.
   at(
