@@ -3,7 +3,7 @@
  * rotating each round, so that neighbours in a ratio are neighbours in time. A window's requests are all begun and all answered
  * between the two readings of CPU time; connections are opened before the first.
  */
-import { existsSync, mkdirSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, statSync, truncateSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from './certificates.ts';
 import { checkAccessLog, passGate } from './gate.ts';
@@ -214,7 +214,9 @@ async function window(bench: Bench, one: Contestant, loader: Loader, scenario: S
   const core = bench.cores.proxy ?? 0;
   if (scenario.measure !== 'handshakes') await loader.ask(`connect ${scenario.status}`);
   const before = { cost: processCost(pid), busy: coreBusyUs(core), at: performance.now() };
+  const editing = scenario.isEdited ? setInterval(() => edit(one.launch), EDIT_MS) : null;
   const result = await loader.ask(command(scenario, bench.options.seconds * scenario.share));
+  if (editing !== null) clearInterval(editing);
   const after = { cost: processCost(pid), busy: coreBusyUs(core), at: performance.now() };
   const user = after.cost.userUs - before.cost.userUs;
   const system = after.cost.systemUs - before.cost.systemUs;
@@ -241,6 +243,10 @@ async function window(bench: Bench, one: Contestant, loader: Loader, scenario: S
     truncateSync(one.launch.accessLog);
   }
   return row;
+}
+
+function edit(launch: Launch | null): void {
+  if (launch?.policyFile !== undefined) appendFileSync(launch.policyFile, `# edited at ${performance.now()}\n`);
 }
 
 async function openWindow(loader: Loader, scenario: Scenario, seconds: number): ReturnType<Loader['ask']> {
@@ -347,6 +353,7 @@ function fail(): never {
 const RATE = 500;
 /** Buffered logs have been written by then, at the load of a warm-up. */
 const LOG_FLUSH_MS = 250;
+const EDIT_MS = 500;
 const LOG_BYTES = 100 * 2 ** 20;
 const FIRST_CONNECTIONS = 100;
 const HELPERS_END_MS = 20_000;

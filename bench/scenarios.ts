@@ -27,6 +27,8 @@ export interface Scenario {
   readonly share: number;
   /** Whether the app without a proxy runs along, as a floor. */
   readonly withFloor: boolean;
+  /** Whether a policy file is edited twice a second meanwhile. */
+  readonly isEdited: boolean;
 }
 
 export interface Setup {
@@ -52,6 +54,8 @@ const FIELD: readonly Entrant[] = [
   { target: 'nginx', rules: 0 },
   { target: 'haproxy', rules: 0 },
 ];
+
+const QUIETLY = { measure: 'rate', connections: 8, isQuick: false } as const;
 
 export const SETUPS: readonly Setup[] = [
   {
@@ -125,6 +129,17 @@ export const SETUPS: readonly Setup[] = [
   })),
   {
     job: 'http1',
+    entrants: [at(1000)],
+    scenarios: [
+      scenario('unedited', 'latency at 500 requests/s with 1,000 rules, Postern alone', QUIETLY),
+      scenario('edited', 'the same while a policy file is edited and compiled twice a second, on the same core', {
+        ...QUIETLY,
+        isEdited: true,
+      }),
+    ],
+  },
+  {
+    job: 'http1',
     entrants: [1, 1000, 10_000, 100_000].map((rules) => ({ target: 'postern', rules })),
     scenarios: [scenario('rule-count', 'h1-1k, Postern alone at four sizes of policy', { isQuick: false })],
   },
@@ -184,6 +199,7 @@ export const BARS: readonly Bar[] = [
     peer: at(1),
     atMost: 1.05,
   })),
+  { scenario: 'edited', figure: 'p99', subject: POSTERN, peer: { ...POSTERN, scenario: 'unedited' }, atMost: 1.1 },
   { scenario: 'latency', figure: 'p50', subject: POSTERN, peer: ENVOY, atMost: 0.75 },
   { scenario: 'latency', figure: 'p99', subject: POSTERN, peer: ENVOY, atMost: 0.75 },
   { scenario: 'latency', figure: 'p50', subject: POSTERN, peer: NGINX, atMost: 1.2 },
@@ -210,6 +226,7 @@ function scenario(name: string, what: string, rest: Partial<Scenario> = {}): Sce
     isQuick: true,
     share: 1,
     withFloor: false,
+    isEdited: false,
     ...rest,
   };
 }

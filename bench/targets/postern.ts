@@ -46,6 +46,7 @@ export const postern: Target = {
       ),
       output: `${stage.folder}/output.log`,
       accessLog,
+      policyFile: `${stage.folder}/policies/rules-0.yaml`,
     };
   },
 };

@@ -31,6 +31,8 @@ export interface Stage {
 export interface Launch extends Command {
   /** The JSON access log. */
   readonly accessLog: string;
+  /** A file of policies that may be changed while it runs, by another comment at its end. */
+  readonly policyFile?: string;
 }
 
 export interface Target {
