@@ -92,7 +92,8 @@ describe.skipIf(postgresPrograms() === null)('PostgreSQL', { timeout: 60_000 }, 
       decision: 'allow',
       policy: 'test/web',
       verdict: 'forwarded',
-      close_reason: 'downstream_closed',
+      // The client's Terminate has the server close as well: either end's FIN may be seen first.
+      close_reason: expect.stringMatching(/^(down|up)stream_closed$/),
     });
   });
 
