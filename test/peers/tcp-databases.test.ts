@@ -87,14 +87,15 @@ describe.skipIf(postgresPrograms() === null)('PostgreSQL', { timeout: 60_000 }, 
     const all = await client.query<{ text: string }>('select repeat(md5(i::text), 10) as text from generate_series(1, 20000) i');
     expect(all.rows.reduce((sum, row) => sum + row.text.length, 0)).toBe(6_400_000);
     await client.end();
-    expect(await callee.logged((line) => line['close_reason'] !== undefined)).toMatchObject({
+    const line = await callee.logged((each) => each['close_reason'] !== undefined);
+    expect(line).toMatchObject({
       source_principal: mesh.id('web'),
       decision: 'allow',
       policy: 'test/web',
       verdict: 'forwarded',
-      // The client's Terminate has the server close as well: either end's FIN may be seen first.
-      close_reason: expect.stringMatching(/^(down|up)stream_closed$/),
     });
+    // The client's Terminate has the server close as well: either end's FIN may be seen first.
+    expect(line['close_reason']).toMatch(/^(down|up)stream_closed$/);
   });
 
   test('says no to a request for TLS, which passes like any answer', async () => {
