@@ -7,6 +7,7 @@ import { parseCidr } from '#base/cidr.ts';
 import type { BytePattern } from '../plan/regex/byte-pattern.ts';
 import { parseRegex } from '../plan/regex/parse.ts';
 import type { Attribute, Comparison, Expression } from '../policy/expression.ts';
+import type { ValueFacet } from '../policy/parameters.ts';
 import type { Condition, Operation, Policy, Rule, Source } from '../policy/model.ts';
 import { bracketed, claimPath } from '../policy/values.ts';
 
@@ -60,7 +61,35 @@ export function valuesAround(comparison: Comparison): readonly string[] {
       return [comparison.low, comparison.high, comparison.low - 1, comparison.high + 1].filter(isPort).map(String);
     case 'regex':
       return aroundRegex(comparison.text);
+    case 'segments':
+      return ['x', ...comparison.facets.flatMap((facet) => (facet === null ? [] : aroundFacet(facet)))].map((value) =>
+        comparison.text.replaceAll('{*}', () => value),
+      );
+    case 'parameters':
+      return ['', ...comparison.facets.flatMap(({ facet, name }) => aroundFacet(facet).map((value) => `${name}=${value}`))];
+    case 'named':
+      return [comparison.name, ''];
   }
+}
+
+/** Values of parameters as they stand in a request. */
+function aroundFacet(facet: ValueFacet): readonly string[] {
+  switch (facet.kind) {
+    case 'type':
+      return ['17', 'true', '00000000-0000-4000-8000-000000000000', 'x'];
+    case 'values':
+      return [...facet.values.map(escaped), 'x'];
+    case 'pattern':
+      return [...aroundRegex(facet.text).map(escaped), 'x', '17'];
+    case 'length':
+      return [facet.least, facet.least - 1, facet.most ?? facet.least, (facet.most ?? facet.least) + 1].map((length) =>
+        'x'.repeat(Math.max(0, length)),
+      );
+  }
+}
+
+function escaped(text: string): string {
+  return encodeURIComponent(text.toWellFormed());
 }
 
 class Gatherer {

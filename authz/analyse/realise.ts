@@ -12,6 +12,8 @@ export interface ConcreteRequest {
     readonly method: string;
     readonly authority: string;
     readonly path: string;
+    /** Left out for none. */
+    readonly query?: string;
     readonly headers: readonly (readonly [string, string])[];
     readonly tokens: readonly Token[];
   } | null;
@@ -49,10 +51,12 @@ export function realise(
     answers.map(([name, answer]) => [name, answer === 'deny' ? ('deny' as const) : ('allow' as const)]),
   );
   if (program === 'tcp') return { connection, request: null, providers };
+  const query = one('query') ?? '';
   const request = {
     method: one('method') ?? (one('path') === '*' ? 'OPTIONS' : 'GET'),
     authority: one('authority') ?? 'service.test',
     path: one('path') ?? '/',
+    ...(query === '' ? {} : { query }),
     headers: listed(byKey, 'header '),
     tokens: tokensOf(values, user),
   };
@@ -81,7 +85,8 @@ export function describeRequest({ connection, providers, request }: ConcreteRequ
   for (const [name, value] of request?.headers ?? []) parts.push(`${name}: ${text(value)}`);
   for (const token of request?.tokens ?? []) parts.push(`token ${JSON.stringify(token)}`);
   for (const [name, answer] of Object.entries(providers)) parts.push(`${name} answers ${answer}`);
-  const what = request === null ? 'TCP' : `${request.method} ${text(request.path)} on "${text(request.authority)}"`;
+  const query = request?.query === undefined ? '' : `?${text(request.query)}`;
+  const what = request === null ? 'TCP' : `${request.method} ${text(request.path)}${query} on "${text(request.authority)}"`;
   return `${what} ${parts.join(', ')}`;
 }
 

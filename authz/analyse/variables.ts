@@ -163,6 +163,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   method: { absent: false, domain: "[!#$%&'*+.^_`|~0-9A-Za-z-]+", samples: ['GET', 'OTHER'] },
   authority: { absent: false, domain: '[!-@\\[-~]*', samples: ['service.test'] },
   path: { absent: false, domain: PATH, samples: ['/other', '/'] },
+  query: { absent: false, domain: '[!"$-~]*', samples: ['', 'a=1'] },
   header: { list: true },
   tag: { list: true },
   user: { domain: 'user', samples: ['https://other.test\xffother'] },

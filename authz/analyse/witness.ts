@@ -135,7 +135,8 @@ export function describeWitness({ connection, request }: AuthzInput): string {
     WITNESS_HEADERS.get(request)
       ?.map(([name, value]) => `, ${name}: ${value}`)
       .join('') ?? '';
-  return `${request.method} ${request.path} on "${request.authority}" of ${who}${tags} from ${where}${headers}${tokens}`;
+  const query = request.query === undefined ? '' : `?${request.query}`;
+  return `${request.method} ${request.path}${query} on "${request.authority}" of ${who}${tags} from ${where}${headers}${tokens}`;
 }
 
 /** What is left out is absent; `undefined` of a variable is its absence. */
@@ -190,7 +191,7 @@ function isPossible({ kind }: Attribute, value: string | undefined): boolean {
   if (kind === 'path') return value?.startsWith('/') === true;
   if (kind === 'method') return value !== undefined && /^[A-Za-z-]+$/.test(value);
   if (kind === 'destinationPort' || kind === 'tls' || kind === 'protocol') return value !== undefined && value !== '';
-  if (kind === 'host') return value !== undefined;
+  if (kind === 'host' || kind === 'query') return value !== undefined;
   return true;
 }
 
@@ -223,10 +224,12 @@ function inputOf(state: Assignment): AuthzInput {
   const fields = {
     values: (name: string): readonly string[] => headers.flatMap(([key, value]) => (key === name ? [value] : [])),
   };
+  const query = of('query') ?? '';
   const request = {
     method: of('method') ?? 'GET',
     authority: binary(of('host') ?? 'service.test'),
     path: binary(of('path') ?? '/'),
+    ...(query === '' ? {} : { query: binary(query) }),
     fields,
     tokens: tokensOf(state),
   };
@@ -278,6 +281,7 @@ const IDENTITY_KINDS: ReadonlySet<string> = new Set(['principal', 'trustDomain',
 const OTHERS: Readonly<Record<string, readonly string[]>> = {
   method: ['GET', 'OTHER'],
   path: ['/', '/other'],
+  query: ['', 'other=1'],
   host: ['service.test'],
   sourceIp: ['10.0.0.1', '203.0.113.9'],
   remoteIp: ['203.0.113.9'],

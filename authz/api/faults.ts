@@ -54,6 +54,7 @@ export const API_FAULTS = {
   api_operation_open: { severity: 'warning', meaning: 'An operation asks for no security, where the description knows schemes.' },
   api_servers_several: { severity: 'warning', meaning: 'An operation lies below several base paths and has a name for each.' },
   api_server_variable: { severity: 'warning', meaning: 'A variable of a server without an enum is taken at its default.' },
+  api_parameter_unchecked: { severity: 'warning', meaning: 'A parameter asks for something that is not checked.' },
   api_empty: { severity: 'warning', meaning: 'The description has no operation.' },
 } as const satisfies Record<string, { readonly severity: 'error' | 'warning'; readonly meaning: string }>;
 

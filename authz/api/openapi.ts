@@ -2,10 +2,12 @@
  * An OpenAPI document (2.0, 3.0, 3.1), references already resolved, as operations. What the document says of bodies, answers,
  * callbacks and webhooks says nothing about who may call, and is passed over.
  */
+import type { ParameterCheck, ValueFacet } from '../policy/parameters.ts';
 import type { ApiDescription, ApiParameter, ApiReading, DescribedOperation, SecurityRequirement } from './description.ts';
 import { ApiFaults, isRefusal } from './faults.ts';
 import { isMembers, listAt, membersAt, textAt } from './members.ts';
 import type { Members } from './members.ts';
+import { checksOf, facetsOf } from './parameter-facets.ts';
 import { checkTogether, convertTemplate } from './path-templates.ts';
 import { basePathOf, serverPathsOf } from './servers.ts';
 
@@ -74,13 +76,16 @@ class DocumentReader {
     const { method, operation, template, where } = place;
     const bases = this.#bases(place);
     const id = this.#idOf(place);
+    const parameters = parametersOf(place);
+    const checks = this.#checks(place, parameters);
     const common = {
       method: method.toUpperCase(),
       tags: listAt(operation, 'tags').filter((tag) => typeof tag === 'string'),
       where,
       template,
       security: this.#security(place),
-      parameters: parametersOf(place),
+      parameters,
+      ...(checks.length === 0 ? {} : { checks }),
       keepsEncodedSlashes: this.#keepsEncodedSlashes(place),
     };
     if (bases.length > 1) {
@@ -159,6 +164,19 @@ class DocumentReader {
     );
   }
 
+  #checks(place: Place, parameters: readonly ApiParameter[]): readonly ParameterCheck[] {
+    const facetsByName = new Map<string, readonly ValueFacet[]>();
+    for (const [key, parameter] of writtenParameters(place)) {
+      const { facets, unchecked } = facetsOf(parameter, this.#format === 'openapi-2.0');
+      facetsByName.set(key, facets);
+      if (unchecked.length === 0) continue;
+      const name = textAt(parameter, 'name') ?? '';
+      const message = `Of the parameter "${name}" is not checked: ${unchecked.join(', ')}`;
+      this.#faults.add('api_parameter_unchecked', place.where, message);
+    }
+    return checksOf(parameters, place.template, facetsByName);
+  }
+
   /** Of the nearest that says it: operation, path, document. */
   #keepsEncodedSlashes({ item, operation, where }: Place): boolean {
     const owner = [operation, item, this.#root].find((candidate) => Object.hasOwn(candidate, PATH_MEANING));
@@ -177,17 +195,24 @@ function nameBelow(id: string, base: string, index: number): string {
 }
 
 /** Those of the operation go before those of its path. */
-function parametersOf({ item, operation }: Place): readonly ApiParameter[] {
-  const found = new Map<string, ApiParameter>();
+function writtenParameters({ item, operation }: Place): ReadonlyMap<string, Members> {
+  const found = new Map<string, Members>();
   for (const parameter of [...listAt(operation, 'parameters'), ...listAt(item, 'parameters')]) {
     if (!isMembers(parameter)) continue;
     const name = textAt(parameter, 'name');
     const place = textAt(parameter, 'in');
     if (name === null || (place !== 'path' && place !== 'query') || found.has(`${place} ${name}`)) continue;
-    const required = place === 'path' || parameter['required'] === true;
-    found.set(`${place} ${name}`, { name, in: place, required, ...constraintsOf(parameter) });
+    found.set(`${place} ${name}`, parameter);
   }
-  return [...found.values()];
+  return found;
+}
+
+function parametersOf(place: Place): readonly ApiParameter[] {
+  return [...writtenParameters(place).values()].map((parameter) => {
+    const isInPath = parameter['in'] === 'path';
+    const required = isInPath || parameter['required'] === true;
+    return { name: textAt(parameter, 'name') ?? '', in: isInPath ? 'path' : 'query', required, ...constraintsOf(parameter) };
+  });
 }
 
 /** In 2.0 they stand in the parameter itself, in 3.x in its schema. */

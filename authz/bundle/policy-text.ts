@@ -193,6 +193,7 @@ const PLAIN_SOURCES = [
   'method',
   'authority',
   'path',
+  'query',
   'requestPrincipal',
   'issuer',
   'subject',

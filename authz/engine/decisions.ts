@@ -38,6 +38,7 @@ export function noneSelected(whenNoneSelects: WhenNoneSelects, revision: string)
 
 class ConstantEngine implements Engine {
   readonly revision: string;
+  readonly readsQuery = false;
   readonly headerNames: readonly string[] = [];
   readonly providers: readonly string[] = [];
   readonly #decision: Decision;

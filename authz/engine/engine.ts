@@ -11,6 +11,8 @@ export interface Engine {
   readonly revision: string;
   /** Header names that the policies read, in lower case; no other is looked at. */
   readonly headerNames: readonly string[];
+  /** Whether the policies read queries; no query is looked at otherwise. */
+  readonly readsQuery: boolean;
   /** Whether any rule reads what only requests have, so that bytes of no known protocol may not pass to this port. */
   readsHttp(port: number): boolean;
   /** External authorizers that policies ask; a denial with `provider_unavailable` means that one of them was to be asked first. */

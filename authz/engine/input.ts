@@ -44,6 +44,8 @@ export interface RequestAttributes {
   readonly authority: string;
   /** Canonical path without query. Latin-1: one character a byte. */
   readonly path: string;
+  /** What follows `?`, as it was sent; left out for none. Needed only where the policies read it. */
+  readonly query?: string;
   readonly fields: FieldSource;
   readonly tokens: readonly Token[];
 }

@@ -9,6 +9,7 @@ import type { Action, StrictRule } from '../policy/model.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import type { AuthzInput, Token } from './input.ts';
 import type { PartResult } from './interpreter-istio.ts';
+import { fitsParameters, fitsSegments, hasParameter } from './interpreter-parameters.ts';
 import { bytes, claimTexts, inBlock, matchesPath, ownIdentity } from './interpreter-text.ts';
 
 export class StrictJudge {
@@ -126,6 +127,8 @@ export class StrictJudge {
         return [request.authority];
       case 'path':
         return [request.path];
+      case 'query':
+        return [request.query ?? ''];
       case 'header':
         return request.fields.values(attribute.name);
       default:
@@ -178,6 +181,12 @@ function compares(comparison: Comparison, value: string): boolean {
       return /^[0-9]{1,5}$/.test(value) && Number(value) >= comparison.low && Number(value) <= comparison.high;
     case 'regex':
       return matchesRegex(comparison.text, value);
+    case 'segments':
+      return fitsSegments(comparison.text, comparison.facets, value);
+    case 'parameters':
+      return fitsParameters(comparison.facets, value);
+    case 'named':
+      return hasParameter(comparison.name, value);
   }
 }
 
@@ -233,6 +242,7 @@ const NAMES: Readonly<Record<Exclude<Attribute['kind'], 'header' | 'claim' | 'ta
   method: 'methods',
   host: 'hosts',
   path: 'paths',
+  query: 'parameters',
   issuer: 'requestPrincipals',
   subject: 'requestPrincipals',
   audiences: 'request.auth.audiences',

@@ -65,6 +65,7 @@ class InternTable {
 class WasmEngine implements Engine {
   readonly revision: string;
   readonly headerNames: readonly string[];
+  readonly readsQuery: boolean;
   readonly providers: readonly string[];
   readonly #readsHttp: boolean;
   readonly #module: Evaluator;
@@ -75,6 +76,7 @@ class WasmEngine implements Engine {
   readonly #methods: InternTable | null;
   readonly #authorities: InternTable | null;
   readonly #path: CompiledSlot | null;
+  readonly #query: CompiledSlot | null;
   readonly #headers: readonly NamedSlot[];
   readonly #providerSlots: readonly NamedSlot[];
   readonly #http: CompiledProgram;
@@ -105,6 +107,8 @@ class WasmEngine implements Engine {
     this.#methods = method === null ? null : new InternTable(method, MAX_METHODS);
     this.#authorities = authority === null ? null : new InternTable(authority, MAX_AUTHORITIES);
     this.#path = only('path');
+    this.#query = only('query');
+    this.readsQuery = this.#query !== null;
     this.#headers = namedSlots(slots, 'header');
     this.#providerSlots = namedSlots(slots, 'provider');
     this.providers = this.#providerSlots.map(({ name }) => name);
@@ -139,6 +143,7 @@ class WasmEngine implements Engine {
       if (this.#methods !== null) this.#intern(this.#methods, request.method);
       if (this.#authorities !== null) this.#intern(this.#authorities, request.authority);
       if (this.#path !== null) this.#writer.binary(this.#path, request.path);
+      if (this.#query !== null) this.#writer.binary(this.#query, request.query ?? '');
       for (let index = 0; index < this.#headers.length; index++) this.#writeHeader(this.#headers[index], request);
       if (this.#providerSlots.length > 0) this.#writeProviders(providers);
       if (this.#tokens.slots.length > 0) return this.#decideWithTokens(request.tokens, providers);
@@ -279,6 +284,7 @@ const REQUEST_SLOTS: ReadonlySet<string> = new Set([
   'method',
   'authority',
   'path',
+  'query',
   'header',
   'requestPrincipal',
   'issuer',

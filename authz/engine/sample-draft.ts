@@ -11,6 +11,7 @@ export class Draft {
   method = 'GET';
   authority = 'service.test';
   path = '/';
+  query = '';
   readonly headers = new Map<string, readonly string[]>();
   readonly tokens: DraftToken[] = [];
   readonly tags: string[] = [];
@@ -39,7 +40,20 @@ export class Draft {
   }
 
   input(isTcp: boolean): AuthzInput {
-    const { principal, sourceIp, remoteIp, destinationIp, destinationPort, sni, method, authority, path, headers, tokens } = this;
+    const {
+      principal,
+      sourceIp,
+      remoteIp,
+      destinationIp,
+      destinationPort,
+      sni,
+      method,
+      authority,
+      path,
+      query,
+      headers,
+      tokens,
+    } = this;
     const connection = {
       principal,
       sourceIp,
@@ -53,7 +67,7 @@ export class Draft {
     const providers = this.providers === null ? {} : { providers: this.providers };
     if (isTcp) return { connection: { ...connection, ...tags, protocol: 'tcp' }, request: null, ...providers };
     const fields = { values: (name: string): readonly string[] => headers.get(name) ?? [] };
-    const request = { method, authority, path, fields, tokens };
+    const request = { method, authority, path, ...(query === '' ? {} : { query }), fields, tokens };
     return { connection: { ...connection, ...tags, protocol: this.protocol ?? 'http' }, request, ...providers };
   }
 }

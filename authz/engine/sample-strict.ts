@@ -4,6 +4,8 @@ import { parseCidr } from '#base/cidr.ts';
 import { pushNegationsIn } from '../policy/expression.ts';
 import type { Attribute, Comparison, Expression, Literal, NegationNormal } from '../policy/expression.ts';
 import type { StrictRule } from '../policy/model.ts';
+import { namedPattern, parametersPattern, segmentsPattern } from '../plan/parameter-patterns.ts';
+import { asBytePattern } from '../plan/patterns.ts';
 import type { BytePattern } from '../plan/regex/byte-pattern.ts';
 import { parseRegex } from '../plan/regex/parse.ts';
 import type { Draft } from './sample-draft.ts';
@@ -84,7 +86,13 @@ function fitting(comparison: Comparison, random: Random): string {
     case 'range':
       return String(numberNear(comparison.low, comparison.high, random));
     case 'regex':
-      return textFor(comparison.text, random);
+      return textFor(parseRegex(comparison.text), random);
+    case 'segments':
+      return textFor(asBytePattern(segmentsPattern(comparison.text, comparison.facets)), random);
+    case 'parameters':
+      return textFor(asBytePattern(parametersPattern(comparison.facets)), random);
+    case 'named':
+      return textFor(asBytePattern(namedPattern(comparison.name)), random);
   }
 }
 
@@ -137,6 +145,9 @@ function setAttribute(draft: Draft, attribute: Attribute, values: readonly strin
       return;
     case 'path':
       draft.path = binary(first);
+      return;
+    case 'query':
+      draft.query = binary(first);
       return;
     case 'header':
       draft.headers.set(attribute.name, values.map(binary));
@@ -200,8 +211,8 @@ function addressIn(text: string, random: Random): string {
   ).join(':');
 }
 
-/** A text that a regular expression matches, but for its assertions, which are not looked at. */
-function textFor(regex: string, random: Random): string {
+/** A text that a pattern matches, but for its assertions, which are not looked at. */
+function textFor(whole: BytePattern, random: Random): string {
   const bytes: number[] = [];
   const walk = (pattern: BytePattern): void => {
     if (bytes.length > MAX_TEXT) return;
@@ -228,7 +239,7 @@ function textFor(regex: string, random: Random): string {
       case 'assertion':
     }
   };
-  walk(parseRegex(regex));
+  walk(whole);
   return Buffer.from(bytes).toString('utf8');
 }
 

@@ -240,6 +240,9 @@ export class SampleMaker {
         it.path = this.#oddText(it.path);
       },
       (it) => {
+        it.query = this.#pick(QUERIES.map((query) => (it.query === '' ? query : `${it.query}&${query}`))) ?? '';
+      },
+      (it) => {
         for (const name of it.headers.keys()) it.headers.set(name, this.#pick([[], [''], ['other'], ['x', 'y']]) ?? []);
       },
       (it) => {
@@ -331,6 +334,7 @@ const EMPTY_RULE: Rule = { name: '', from: [], to: [], when: [], position: { fil
 const NAMES = ['default', 'web', 'x'];
 const WORDS = ['', 'x', 'a-b', 'a/b'];
 const SEGMENTS = ['a', '17', 'a.b', 'a=b', '', 'a%2Fb', 'x*', 'é', 'a;b', 'a|b'];
+const QUERIES = ['', 'a', 'a=1', 'a=%', '%61=x', 'ab=+', 'b+c=%zz', 'b%20c=true', '%C3%A9=a', 'x==&&', '%41=%1', '=17'];
 const RESTS = ['', 'a', 'a/b', 'a//b', 'a/', 'a/b=c', 'é/x'];
 const ADDRESSES = ['10.0.0.1', '127.0.0.1', '::1', '2001:db8::1', '', '::ffff:10.0.0.1'];
 

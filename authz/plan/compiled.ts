@@ -26,7 +26,7 @@ export interface ReportedPolicy {
 /** Where a value comes from that a module reads. Names of headers in lower case; claims by their path. */
 export type SlotSource =
   | { readonly kind: ConnectionSlot }
-  | { readonly kind: 'method' | 'authority' | 'path' }
+  | { readonly kind: 'method' | 'authority' | 'path' | 'query' }
   | { readonly kind: 'header'; readonly name: string }
   | { readonly kind: 'requestPrincipal' | 'issuer' | 'subject' | 'audiences' | 'presenter' }
   | { readonly kind: 'claim'; readonly path: readonly string[] }

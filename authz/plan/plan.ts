@@ -145,6 +145,7 @@ const SLOT_ORDER: readonly SlotSource['kind'][] = [
   'method',
   'authority',
   'path',
+  'query',
   'header',
   'requestPrincipal',
   'issuer',

@@ -13,6 +13,7 @@ import type { Conjunction, Group, Program } from './clauses.ts';
 import type { SlotSource } from './compiled.ts';
 import { cidrPatterns, pathPattern, portRangePatterns, regexPattern, toBinary } from './patterns.ts';
 import type { Pattern } from './patterns.ts';
+import { namedPattern, parametersPattern, segmentsPattern } from './parameter-patterns.ts';
 
 export class StrictReader {
   readonly #program: Program;
@@ -139,6 +140,12 @@ function patternsOf({ kind }: Attribute, comparison: Comparison): readonly Patte
       return [pathPattern(comparison.text)];
     case 'regex':
       return [regexPattern(comparison.text)];
+    case 'segments':
+      return [segmentsPattern(comparison.text, comparison.facets)];
+    case 'parameters':
+      return [parametersPattern(comparison.facets)];
+    case 'named':
+      return [namedPattern(comparison.name)];
     default:
       throw misplaced(kind, comparison);
   }
@@ -152,6 +159,7 @@ const REQUEST_ATTRIBUTES: ReadonlySet<Attribute['kind']> = new Set([
   'method',
   'host',
   'path',
+  'query',
   'header',
   'issuer',
   'subject',

@@ -5,6 +5,8 @@
 import type { FaultList, FieldReader } from './fields.ts';
 import { readMetadata, readSelector } from './metadata.ts';
 import type { Position } from './model.ts';
+import { readParameterChecks } from './parameter-checks.ts';
+import type { ParameterCheck } from './parameters.ts';
 import { checkPath } from './values.ts';
 
 /** One operation of an API as rules see it. */
@@ -16,6 +18,8 @@ export interface ApiOperation {
   /** Literal segments, `{*}` and, at the end, `{**}`. */
   readonly path: string;
   readonly tags: readonly string[];
+  /** What it asks of parameters; left out for nothing. Held to where the API says `validate`. */
+  readonly checks?: readonly ParameterCheck[];
 }
 
 /** Operations by the API's `namespace/name`. */
@@ -92,6 +96,7 @@ function readOperations(spec: FieldReader, faults: FaultList): readonly ApiOpera
     const method = reader.text('method') ?? '';
     const path = reader.text('path') ?? '';
     const tags = reader.texts('tags', () => {});
+    const checks = readParameterChecks(reader, path, faults);
     reader.finish();
     if (id === '' || seen.has(id) || id.startsWith('tag:')) {
       faults.add(
@@ -115,7 +120,7 @@ function readOperations(spec: FieldReader, faults: FaultList): readonly ApiOpera
       ? checkPath(path)
       : { code: 'PN0304' as const, message: `Cannot read the path "${path}"`, fix: null };
     if (wrong !== null) faults.add(wrong.code, reader.where('path'), reader.at('path'), wrong.message, wrong.fix);
-    return { id, method, path, tags };
+    return { id, method, path, tags, ...(checks.length === 0 ? {} : { checks }) };
   });
 }
 

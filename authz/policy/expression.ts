@@ -11,6 +11,8 @@
  * Plain data.
  */
 
+import type { NamedFacet, ValueFacet } from './parameters.ts';
+
 /** An attribute as rules name it. Values of texts are compared as the UTF-8 bytes of what is written here. */
 export type Attribute =
   /** One value each. `principal` is a SPIFFE ID without `spiffe://`. `trustDomain` is its first part. */
@@ -29,6 +31,8 @@ export type Attribute =
   | { readonly kind: 'tag'; readonly name: string }
   /** Of a request; absent on raw TCP. `host` as compared: lower case, with its port, one trailing dot dropped. */
   | { readonly kind: 'method' | 'host' | 'path' }
+  /** What follows `?`, as it was sent; empty without one. There in every request. */
+  | { readonly kind: 'query' }
   /** All values of a header field, its name in lower case. */
   | { readonly kind: 'header'; readonly name: string }
   /** Of the token that is being judged. */
@@ -46,7 +50,13 @@ export type Comparison =
   /** Numbers from `low` to `high`, both included. */
   | { readonly form: 'range'; readonly low: number; readonly high: number }
   /** RE2 syntax, over the whole value. A value that is no UTF-8 matches none. */
-  | { readonly form: 'regex'; readonly text: string };
+  | { readonly form: 'regex'; readonly text: string }
+  /** A path that fits the template with values that fit the facets of its `{*}`, in order; null for any. */
+  | { readonly form: 'segments'; readonly text: string; readonly facets: readonly (ValueFacet | null)[] }
+  /** A query in which every value of the parameters fits. */
+  | { readonly form: 'parameters'; readonly facets: readonly NamedFacet[] }
+  /** A query in which the parameter is. */
+  | { readonly form: 'named'; readonly name: string };
 
 export type Expression =
   /** An empty `all` is true, an empty `any` false. */

@@ -60,7 +60,8 @@ function find(id: string, operations: readonly ApiOperation[], policy: Policy): 
   );
 }
 
-function operationExpression(operation: ApiOperation, all: readonly ApiOperation[]): Expression {
+/** The request is of the operation, and of no other that fits it better. */
+export function operationExpression(operation: ApiOperation, all: readonly ApiOperation[]): Expression {
   const without = betterThan(operation, all).map((other): Expression => ({ kind: 'not', of: pathIsOf([other.path]) }));
   return { kind: 'all', of: [isMethod([operation.method]), pathIsOf([operation.path]), ...without] };
 }

@@ -1,5 +1,6 @@
 /**
- * What becomes of requests that no operation of a workload's API knows: denied, told, or let be. It is a must of the workload's own
+ * What becomes of requests that no operation of a workload's API knows, and with `validate` of those whose parameters are not what
+ * their operation asks for: denied, told, or let be. It is a must of the workload's own
  * node, so that it grants nothing and counts as no policy that selects the workload.
  */
 import { PosternError } from '#base/error.ts';
@@ -7,9 +8,10 @@ import { PosternError } from '#base/error.ts';
 import type { ApiDefinition, ApiOperation, ApiOperations } from './api-definition.ts';
 import type { Expression } from './expression.ts';
 import type { PolicyLoss } from './losses.ts';
-import type { Policy, Workload } from './model.ts';
+import type { Policy, Rule, Workload } from './model.ts';
 import { hasLabels } from './model.ts';
-import { isMethod, pathIsOf } from './operations.ts';
+import { isMethod, operationExpression, pathIsOf } from './operations.ts';
+import { brokenParameters } from './parameter-checks.ts';
 
 export interface UnknownOperations {
   readonly musts: readonly Policy[];
@@ -48,13 +50,18 @@ function lossesOf(
     const message = `unknownOperations: ${unknown} needs a selector`;
     losses.push({ code: 'api_unbound', policy: title, message });
   }
-  if (validate.length > 0) losses.push({ code: 'api_not_enforced', policy: title, message: `validate: ${validate.join(', ')}` });
+  if (validate.length > 0 && (unknown === 'Allow' || Object.keys(selector).length === 0)) {
+    losses.push({ code: 'api_not_enforced', policy: title, message: `validate: ${validate.join(', ')}` });
+  }
   if (pathPolicy !== null) losses.push({ code: 'api_not_enforced', policy: title, message: `pathPolicy: ${pathPolicy}` });
   return losses;
 }
 
 function mustOf(api: ApiDefinition, workload: Workload, known: readonly ApiOperation[]): Policy {
-  const strict = { from: [], to: isUnknown(known), when: [] };
+  const rule = (name: string, to: readonly Expression[]): Rule => {
+    return { name, from: [], to: [], when: [], strict: { from: [], to, when: [] }, position: api.position };
+  };
+  const broken = isBroken(known, api.validate);
   return {
     namespace: workload.namespace,
     name: api.name,
@@ -65,7 +72,7 @@ function mustOf(api: ApiDefinition, workload: Workload, known: readonly ApiOpera
     validity: null,
     selector: api.selector,
     isForGateways: false,
-    rules: [{ name: 'unknown-operation', from: [], to: [], when: [], strict, position: api.position }],
+    rules: [rule('unknown-operation', isUnknown(known)), ...(broken.length === 0 ? [] : [rule('broken-parameter', broken)])],
     position: api.position,
   };
 }
@@ -85,4 +92,13 @@ function isUnknown(known: readonly ApiOperation[]): readonly Expression[] {
       return { kind: 'all', of: [isMethod([method]), { kind: 'not', of: isPath }] };
     }),
   ];
+}
+
+/** The request is of an operation, and a parameter is not what that asks for. */
+function isBroken(known: readonly ApiOperation[], validate: ApiDefinition['validate']): readonly Expression[] {
+  return known.flatMap((operation) => {
+    const broken = brokenParameters(operation, validate);
+    if (broken.length === 0) return [];
+    return [{ kind: 'all', of: [operationExpression(operation, known), { kind: 'any', of: broken }] } as const];
+  });
 }

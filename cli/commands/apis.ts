@@ -23,13 +23,16 @@ export function addApiCommands(program: Command, context: CommandContext): void 
         'Allow',
       ]),
     )
+    .addOption(
+      new Option('--validate <place...>', 'check requests for the parameters in these places').choices(['path', 'query']),
+    )
     .addOption(new Option('-o, --output <format>', 'yaml or json').choices(['yaml', 'json']).default('yaml'))
     .addHelpText('after', EXAMPLES.import)
     .action(async (files: string[], flags: ImportFlags) => {
-      const { label, name, namespace, output, unknownOperations = null } = flags;
+      const { label, name, namespace, output, unknownOperations = null, validate = [] } = flags;
       const labels = Object.fromEntries(label.map(readLabel));
       const { apiImport } = await import('../verbs/api-import.ts');
-      const definition = { name, namespace: namespace ?? null, labels, unknownOperations, output };
+      const definition = { name, namespace: namespace ?? null, labels, unknownOperations, validate, output };
       finish(await apiImport({ ...sourcesOf(files, flags), ...definition }, io));
     });
 
@@ -98,6 +101,7 @@ interface ImportFlags extends SourceFlags {
   readonly namespace?: string;
   readonly label: string[];
   readonly unknownOperations?: 'Deny' | 'Report' | 'Allow';
+  readonly validate?: ('path' | 'query')[];
   readonly output: 'yaml' | 'json';
 }
 

@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 
 import type { DescribedOperation } from '#authz/api/description.ts';
 import { ApiFaults } from '#authz/api/faults.ts';
+import { writtenCheck } from '#authz/api/parameter-facets.ts';
 import { checkTogether } from '#authz/api/path-templates.ts';
 import { readPolicies } from '#authz/policy/read.ts';
 
@@ -19,6 +20,8 @@ export interface ApiImportOptions extends ApiSourceOptions {
   /** Labels of the workloads whose API it is; empty for an API that only names operations. */
   readonly labels: Readonly<Record<string, string>>;
   readonly unknownOperations: 'Deny' | 'Report' | 'Allow' | null;
+  /** Which parameters requests are checked for. */
+  readonly validate?: readonly ('path' | 'query')[];
   readonly output: 'yaml' | 'json';
 }
 
@@ -54,7 +57,7 @@ function clashOf(operations: readonly DescribedOperation[], name: string): strin
 }
 
 function definitionOf(operations: readonly DescribedOperation[], options: ApiImportOptions): object {
-  const { labels, name, namespace, unknownOperations } = options;
+  const { labels, name, namespace, unknownOperations, validate = [] } = options;
   return {
     apiVersion: 'security.postern.mesh/v1alpha1',
     kind: 'APIDefinition',
@@ -62,9 +65,16 @@ function definitionOf(operations: readonly DescribedOperation[], options: ApiImp
     spec: {
       ...(Object.keys(labels).length === 0 ? {} : { selector: { matchLabels: labels } }),
       ...(unknownOperations === null ? {} : { unknownOperations }),
+      ...(validate.length === 0 ? {} : { validate }),
       // The one mode that leaves an encoded slash a part of its segment and does all else that makes a path canonical.
       ...(operations.some(({ keepsEncodedSlashes }) => keepsEncodedSlashes) ? { pathPolicy: 'base' } : {}),
-      operations: operations.map(({ id, method, path, tags }) => ({ id, method, path, ...(tags.length === 0 ? {} : { tags }) })),
+      operations: operations.map(({ checks = [], id, method, path, tags }) => ({
+        id,
+        method,
+        path,
+        ...(tags.length === 0 ? {} : { tags }),
+        ...(checks.length === 0 ? {} : { parameters: checks.map(writtenCheck) }),
+      })),
     },
   };
 }

@@ -44,10 +44,12 @@ export function readDecideQuestion(question: Question, mode: PathMode): DecideQu
     scheme: connection.tls ? 'https' : 'http',
   };
   const refusal = canonicaliseText(target, mode, TARGET);
-  const { path } = TARGET;
+  const { path, queryEnd, queryStart } = TARGET;
+  const query = target.target.slice(queryStart + 1, queryEnd);
   const authority = hasHost ? TARGET.authority : '';
   const fields = { values: (name: string): readonly string[] => headers.get(name) ?? [] };
-  const request: RequestAttributes = { method: target.method, authority, path, fields, tokens: readTokens(question['tokens']) };
+  const tokens = readTokens(question['tokens']);
+  const request: RequestAttributes = { method: target.method, authority, path, query, fields, tokens };
   return { workload, input: { connection, request, providers }, atMs, refusal };
 }
 

@@ -30,6 +30,7 @@ function decideBy(engine: Engine, caller: Caller, exchange: Exchange, head: Requ
   REQUEST.method = exchange.method;
   REQUEST.authority = exchange.authority;
   REQUEST.path = exchange.path;
+  REQUEST.query = engine.readsQuery ? queryOf(head) : '';
   const decision = engine.decide(classified, REQUEST);
   if (engine.headerNames.length > 0 && decision.effect === 'deny') exchange.readFields = readFields(engine.headerNames);
   return decision;
@@ -49,15 +50,23 @@ export function enforce(decision: Decision): Failure | null {
   }
 }
 
+/** What follows the first `?` of the target: a fragment is in none that is judged. */
+function queryOf({ bytes, targetEnd, targetStart }: RequestHead): string {
+  const question = bytes.indexOf(QUESTION, targetStart);
+  return question < 0 || question >= targetEnd ? '' : bytes.toString('latin1', question + 1, targetEnd);
+}
+
 function readFields(names: readonly string[]): (readonly [string, string])[] {
   return names.flatMap((name) => FIELDS.values(name).map((value) => [name, value] as const));
 }
 
+const QUESTION = 63;
 const FIELDS = new PolicyFields();
 const REQUEST: { -readonly [K in keyof RequestAttributes]: RequestAttributes[K] } = {
   method: '',
   authority: '',
   path: '',
+  query: '',
   fields: FIELDS,
   tokens: Object.freeze([]),
 };

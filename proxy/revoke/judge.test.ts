@@ -28,6 +28,7 @@ function policyOf(engine: Engine): PolicySnapshot {
 class TeamEngine implements Engine {
   readonly revision = 'sha256:team';
   readonly providers: readonly string[] = [];
+  readonly readsQuery = false;
   readonly headerNames = ['x-team'];
   readsHttp(): boolean {
     return true;

@@ -158,6 +158,8 @@ function attributeLeaf({ descriptor: slot, source }: CompiledSlot): readonly Tre
       return leaf(DO.host, 'request', 'http', 'host');
     case 'path':
       return leaf(DO.path, 'request', 'http', 'path');
+    case 'query':
+      return leaf(DO.query, 'request', 'http', 'path');
     case 'header':
       return leaf(DO.text, 'request', 'http', 'headers', source.name);
     default:

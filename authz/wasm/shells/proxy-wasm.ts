@@ -117,6 +117,8 @@ function headerLeaf({ descriptor: slot, source }: CompiledSlot): readonly TreeLe
       return leaf(DO.host, ':authority');
     case 'path':
       return leaf(DO.path, ':path');
+    case 'query':
+      return leaf(DO.query, ':path');
     case 'header':
       return leaf(DO.text, source.name);
     default:

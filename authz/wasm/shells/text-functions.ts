@@ -6,12 +6,14 @@ import type { FunctionSource } from '../body-encoder.ts';
 import {
   above,
   add,
+  and,
   below,
   bump,
   call,
   choose,
   copyMemory,
   equal,
+  isZero,
   leave,
   loadByte,
   loopWhile,
@@ -27,7 +29,7 @@ import { OVERFLOW, SCRATCH_BYTES } from '../memory-map.ts';
 import { BLANK, HASH, DOT, ZERO, COLON, QUESTION, UPPER_A } from './ascii.ts';
 
 export function textFunctions(scratch: number): readonly FunctionSource[] {
-  return [putText(scratch), copyLower(scratch), putLower, putHost(scratch), putPath, putWords];
+  return [putText(scratch), copyLower(scratch), putLower, putHost(scratch), putPath, putQuery, putWords];
 }
 
 const refuseLong: Instruction = when(above('length', SCRATCH_BYTES), [store(OVERFLOW, 1), leave]);
@@ -128,6 +130,31 @@ const putPath: FunctionSource = {
       when(or(equal('byte', QUESTION), equal('byte', HASH)), [set('length', 'index')], [bump('index', 1)]),
     ),
     call('putText', 'slot', 'at', 'length'),
+  ],
+};
+
+/** What stands between the first `?` and the end or a fragment; nothing where there is none. */
+const putQuery: FunctionSource = {
+  name: 'putQuery',
+  isExported: false,
+  parameters: ['slot', 'at', 'length'],
+  hasResult: false,
+  locals: ['end', 'start', 'byte'],
+  body: [
+    set('end', add('at', 'length')),
+    loopWhile(
+      'bytes',
+      below('at', 'end'),
+      set('byte', loadByte('at')),
+      when(
+        equal('byte', HASH),
+        [set('end', 'at')],
+        [when(and(equal('byte', QUESTION), isZero('start')), [set('start', add('at', 1))])],
+      ),
+      bump('at', 1),
+    ),
+    when(isZero('start'), [set('start', 'end')]),
+    call('putText', 'slot', 'start', subtract('end', 'start')),
   ],
 };
 

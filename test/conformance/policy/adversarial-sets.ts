@@ -7,6 +7,7 @@ import type { Random } from '#authz/engine/samples.ts';
 import { policiesOf } from '#authz/plan/compile.ts';
 import type { Attribute, Comparison, Expression } from '#authz/policy/expression.ts';
 import { isListed } from '#authz/policy/expression.ts';
+import type { ValueFacet } from '#authz/policy/parameters.ts';
 import type { Action, Mode, Policy, Rule } from '#authz/policy/model.ts';
 import type { InheritedLevel, NetworkStage, WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 
@@ -150,7 +151,17 @@ class SetMaker {
     }
     const text = this.#pick(TEXTS[kind] ?? WORDS);
     const roll = this.#random();
+    if (kind === 'path' && roll < 0.15) {
+      const template = this.#pick(TEMPLATES);
+      const facets = [...template.matchAll(/\{\*\}/g)].map(() => (this.#chance(0.2) ? null : this.#pick(FACETS)));
+      return { form: 'segments', text: template, facets };
+    }
     if (kind === 'path' && roll < 0.4) return { form: 'template', text: this.#pick(TEMPLATES) };
+    if (kind === 'query' && roll < 0.3) return { form: 'named', name: this.#pick(NAMES) };
+    if (kind === 'query') {
+      const names = NAMES.filter(() => this.#chance(0.5));
+      return { form: 'parameters', facets: names.map((name) => ({ name, facet: this.#pick(FACETS) })) };
+    }
     if (roll < 0.2) return { form: 'regex', text: this.#pick(REGEXES) };
     if (roll < 0.7) return { form: 'exact', text };
     const length = 1 + this.#below(text.length);
@@ -192,6 +203,7 @@ const ALL: readonly Attribute[] = [
   { kind: 'method' },
   { kind: 'host' },
   { kind: 'path' },
+  { kind: 'query' },
   { kind: 'header', name: 'x-a' },
   { kind: 'header', name: 'x-b' },
   { kind: 'header', name: 'x-a' },
@@ -222,6 +234,20 @@ const TEXTS: Partial<Record<Attribute['kind'], readonly string[]>> = {
 };
 const BLOCKS = ['10.0.0.0/8', '10.0.0.1', '10.0.0.0/31', '127.0.0.0/8', '2001:db8::/32', '::1', '0.0.0.0/0', '10.0.0.0/13'];
 const TEMPLATES = ['/a/{*}', '/{**}', '/{*}/b', '/a/{*}/{**}', '/a/b', '/a/{**}/b'];
+const NAMES = ['a', 'ab', 'b c', 'é', 'a&=', ''];
+const FACETS: readonly ValueFacet[] = [
+  { kind: 'type', type: 'integer' },
+  { kind: 'type', type: 'number' },
+  { kind: 'type', type: 'boolean' },
+  { kind: 'type', type: 'uuid' },
+  { kind: 'values', values: ['a', 'a b', '', 'é/&=+%'] },
+  { kind: 'values', values: ['17', 'true'] },
+  { kind: 'pattern', text: '^[a-c]+$|é' },
+  { kind: 'pattern', text: 'b.?' },
+  { kind: 'pattern', text: '(?i)^A$' },
+  { kind: 'length', least: 0, most: 2 },
+  { kind: 'length', least: 2, most: null },
+];
 const REGEXES = [
   'a+b?',
   '(?i)GET|post',

@@ -24,7 +24,7 @@ export function canAskOpa(input: AuthzInput, headerNames: readonly string[]): bo
   if (request === null) return true;
   const texts = headerNames.map((name) => request.fields.values(name));
   return (
-    [request.path, request.method, ...texts.flat()].every((text) => asText(text) !== null) &&
+    [request.path, request.query ?? '', request.method, ...texts.flat()].every((text) => asText(text) !== null) &&
     texts.every(({ length }) => length < 2)
   );
 }
@@ -42,7 +42,7 @@ export function opaInput({ connection, request }: AuthzInput, headerNames: reado
             http: {
               method: asText(request.method),
               host: request.authority,
-              path: `${asText(request.path)}?a=1`,
+              path: `${asText(request.path)}?${asText(request.query ?? '')}`,
               headers: Object.fromEntries(
                 headerNames.flatMap((name) => request.fields.values(name).map((value) => [name, asText(value)])),
               ),

@@ -66,7 +66,7 @@ class MiniHost {
     this.#properties = propertiesOf(input);
     this.#headers = [
       [':authority', request.authority],
-      [':path', `${request.path}?a=1`],
+      [':path', `${request.path}?${request.query ?? ''}`],
       [':method', request.method],
       ...headerNames.flatMap((name) => request.fields.values(name).map((value) => [name, value] as const)),
     ];

@@ -13,6 +13,7 @@ export function isCanonical({ connection, request }: AuthzInput): boolean {
     authority !== null &&
     authorityText(authority) === request.authority &&
     !/[?#]/.test(request.path) &&
+    !request.query?.includes('#') &&
     request.tokens.length < 2
   );
 }

@@ -64,6 +64,10 @@ export const SOURCE_MUTANTS: readonly Mutant[] = [
   at('policy/unknown-operations.ts', "{ kind: 'not', of: isPath }", 'isPath'),
   at('policy/unknown-operations.ts', "{ kind: 'not', of: isMethod([...byMethod.keys()]) }", 'isMethod([...byMethod.keys()])'),
   at('policy/operations.ts', 'operation.tags.includes(tag)', 'true'),
+  // Parameters of operations.
+  at('policy/parameter-checks.ts', "check.in === 'query' && places.includes('query')", "check.in === 'query'"),
+  at('policy/parameter-checks.ts', 'if (isRequired) add(', 'if (!isRequired) add('),
+  at('engine/interpreter-parameters.ts', "hasPlus ? text.replaceAll('+', ' ') : text", 'text'),
   // Network policies.
   at(
     'policy/network/stages.ts',

@@ -1,7 +1,7 @@
 /** Sets that show what random ones seldom hit: ends of port ranges, values of which each must match, rules on what is absent. */
 import type { AuthzInput } from '#authz/engine/input.ts';
 import { policiesOf } from '#authz/plan/compile.ts';
-import type { Expression } from '#authz/policy/expression.ts';
+import type { Comparison, Expression } from '#authz/policy/expression.ts';
 import type { Rule } from '#authz/policy/model.ts';
 import type { WorkloadPolicies } from '#authz/policy/workload-policies.ts';
 
@@ -49,6 +49,10 @@ export function strictCases(): readonly StrictCase[] {
       inputs: ['a b', 'a', 'b a', ' a  b ', 'ab', 'b', 'a c'].map(withScope),
     },
     { about: 'words of a claim as one', set: setOf([word('a b')]), inputs: ['a b', 'a', 'b a', 'a b c'].map(withScope) },
+    ...QUERY_COMPARISONS.map((comparison) => {
+      const about = `parameters of a query: ${JSON.stringify(comparison)}`;
+      return { about, set: setOf([inQuery(comparison)]), inputs: QUERIES.map(withQuery) };
+    }),
     { about: 'a network rule that accepts by what is absent', set: networkSet('accept'), inputs: withTags },
     { about: 'a network rule that denies by what is absent', set: networkSet('deny'), inputs: withTags },
   ];
@@ -93,6 +97,45 @@ function withScope(scope: string): AuthzInput {
   const { connection, request } = verdictInput({});
   const token = { issuer: 'i', subject: 's', audiences: [], presenter: null, claims: { scope } };
   return { connection, request: request === null ? null : { ...request, tokens: [token] } };
+}
+
+const QUERY_COMPARISONS: readonly Comparison[] = [
+  { form: 'parameters', facets: [{ name: 'a', facet: { kind: 'values', values: ['b c', '1'] } }] },
+  { form: 'parameters', facets: ['a', 'c'].map((name) => ({ name, facet: { kind: 'type', type: 'boolean' } })) },
+  { form: 'parameters', facets: [{ name: 'b', facet: { kind: 'length', least: 0, most: 1 } }] },
+  { form: 'parameters', facets: [{ name: 'b', facet: { kind: 'length', least: 2, most: 2 } }] },
+  { form: 'parameters', facets: [{ name: 'b', facet: { kind: 'pattern', text: 'ab$|^c' } }] },
+  { form: 'named', name: 'a' },
+];
+
+const QUERIES = [
+  '',
+  'a',
+  'a=',
+  'a=1',
+  'a=b+c',
+  'a=b%20c',
+  'a=b%2bc',
+  'a=%62%2bc',
+  '%61=1',
+  '%6a=1',
+  'b=1',
+  'c=x',
+  'b',
+  'b=%C3%A9%c3%a9',
+  'b=%C3%A9',
+  'b=xab',
+  'b=c',
+  'z=%z',
+].flatMap((query) => [query, `d&${query}`]);
+
+function inQuery(comparison: Comparison): Expression {
+  return { kind: 'match', attribute: { kind: 'query' }, values: 'any', comparisons: [comparison] };
+}
+
+function withQuery(query: string): AuthzInput {
+  const { connection, request } = verdictInput({});
+  return { connection, request: request === null ? null : { ...request, query } };
 }
 
 function onPort(destinationPort: number): AuthzInput {
