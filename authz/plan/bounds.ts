@@ -1,12 +1,18 @@
 /** What a decision can cost at worst: read off the plan before any decision is made. */
-import type { ClassList, ClauseIndex, PlannedClause } from './clause-index.ts';
+import type { ClassList, ClauseIndex } from './clause-index.ts';
 import type { PlanBounds } from './compiled.ts';
 import type { PlannedSlot } from './dimensions.ts';
-import type { ProgramPlan } from './plan.ts';
+import type { PlannedClause } from './planned-clause.ts';
+
+/** What a program looks through, stage by stage. */
+interface Searched {
+  readonly stages: readonly { readonly index: ClauseIndex }[];
+  readonly reports: ClauseIndex | null;
+}
 
 export function planBounds(
   slots: readonly PlannedSlot[],
-  programs: { readonly http: ProgramPlan; readonly tcp: ProgramPlan },
+  programs: { readonly http: Searched; readonly tcp: Searched },
   strategy: PlanBounds['strategy'],
 ): PlanBounds {
   const both = [programs.http, programs.tcp];
@@ -24,7 +30,7 @@ export function planBounds(
 type List = Pick<ClassList, 'clauses' | 'tree'>;
 
 /** The sum over stages and attributes of the costliest list; an attribute of several values meets one for each of them. */
-function sumOver({ reports, stages }: ProgramPlan, cost: (list: List) => number): number {
+function sumOver({ reports, stages }: Searched, cost: (list: List) => number): number {
   const indices = [...stages.map(({ index }) => index), ...(reports === null ? [] : [reports])];
   return indices.reduce((sum, index) => sum + indexCost(index, cost), 0);
 }

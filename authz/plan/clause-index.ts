@@ -3,22 +3,10 @@
  * group accepts; what is left of it is checked when the list is walked. Time to decide then depends on the longest list that a
  * request can meet, which is known here and bounds the module's loops.
  */
-import type { Alternative, PlannedSlot, Range } from './dimensions.ts';
+import type { PlannedSlot, Range } from './dimensions.ts';
 import { buildListTree } from './forest.ts';
 import type { ForestBudget, ListTree } from './forest.ts';
-
-/** A group as classes: any alternative holds, or none where it is negated. */
-export interface Check {
-  readonly slot: number;
-  readonly alternatives: readonly Alternative[];
-  readonly isNegated: boolean;
-}
-
-export interface PlannedClause {
-  readonly answer: number;
-  /** What remains to be checked of a clause that was found in a list. */
-  readonly checks: readonly Check[];
-}
+import type { Check, PlannedClause } from './planned-clause.ts';
 
 /** Clauses that a value of one class leads to, in order of their answers. */
 export interface ClassList {

@@ -3,8 +3,8 @@
  * class leads on to fewer clauses. Equal subtrees are one, so that a tree is a graph without cycles. Attributes of several values
  * cannot lead anywhere; what a clause asks of them is checked at the leaves.
  */
-import type { Check, PlannedClause } from './clause-index.ts';
 import type { PlannedSlot, Range } from './dimensions.ts';
+import type { Check, PlannedClause } from './planned-clause.ts';
 
 export type TreeNode =
   /** What is left to be checked, in order of the answers. */

@@ -1,6 +1,7 @@
 /** Writes the lists and checks that a decision walks. What stands where: authz/wasm/memory-map.ts. */
 import type { PlannedSlot, Range } from '../plan/dimensions.ts';
-import type { Check, ClassList, ClauseIndex, PlannedClause } from '../plan/clause-index.ts';
+import type { ClassList, ClauseIndex } from '../plan/clause-index.ts';
+import type { Check, PlannedClause } from '../plan/planned-clause.ts';
 import type { CompiledProgram } from '../plan/compiled.ts';
 import type { TreeNode } from '../plan/forest.ts';
 import type { ProgramPlan } from '../plan/plan.ts';

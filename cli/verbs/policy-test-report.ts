@@ -1,6 +1,29 @@
 /** Reports of `policy test`: for people, and as JUnit's XML, which CI systems read. */
+import type { Mutation } from '#authz/analyse/mutations.ts';
+
 import { table } from '../table.ts';
-import type { CaseResult, TestReport } from './policy-test.ts';
+import type { PolicyCase } from './policy-cases.ts';
+
+export interface CaseResult extends PolicyCase {
+  readonly ok: boolean;
+  readonly decision: 'allow' | 'deny';
+  readonly code: string;
+  /** `namespace/name#rule` that decided, or null. */
+  readonly decidedBy: string | null;
+}
+
+export interface TestReport {
+  readonly cases: readonly CaseResult[];
+  readonly passed: number;
+  readonly failed: number;
+  /** Null when no faults were planted: not asked for, or cases fail as it is. */
+  readonly mutations: {
+    readonly planted: number;
+    readonly noticed: number;
+    readonly scorePercent: number;
+    readonly survivors: readonly Mutation[];
+  } | null;
+}
 
 export function testTable({ cases, failed, mutations, passed }: TestReport): string {
   const failures = cases.filter(({ ok }) => !ok);

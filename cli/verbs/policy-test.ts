@@ -5,7 +5,6 @@
 import { interpret } from '#authz/engine/interpreter.ts';
 import type { AuthzInput } from '#authz/engine/input.ts';
 import { mutated, mutationsOf } from '#authz/analyse/mutations.ts';
-import type { Mutation } from '#authz/analyse/mutations.ts';
 import type { Workload } from '#authz/policy/model.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
@@ -20,6 +19,7 @@ import { CompiledSets } from './policy-decide-sets.ts';
 import { readSoundPolicies, writeOutput } from './policy-output.ts';
 import type { OutputFormat, PolicyQuery } from './policy-output.ts';
 import { junit, testTable } from './policy-test-report.ts';
+import type { CaseResult, TestReport } from './policy-test-report.ts';
 import type { VerbStreams } from './verb.ts';
 
 export interface PolicyTestOptions extends PolicyQuery {
@@ -31,27 +31,6 @@ export interface PolicyTestOptions extends PolicyQuery {
   readonly mutations: boolean;
   /** Percent of planted faults that must be noticed; 0 asks for nothing. */
   readonly minScore: number;
-}
-
-export interface CaseResult extends PolicyCase {
-  readonly ok: boolean;
-  readonly decision: 'allow' | 'deny';
-  readonly code: string;
-  /** `namespace/name#rule` that decided, or null. */
-  readonly decidedBy: string | null;
-}
-
-export interface TestReport {
-  readonly cases: readonly CaseResult[];
-  readonly passed: number;
-  readonly failed: number;
-  /** Null when no faults were planted: not asked for, or cases fail as it is. */
-  readonly mutations: {
-    readonly planted: number;
-    readonly noticed: number;
-    readonly scorePercent: number;
-    readonly survivors: readonly Mutation[];
-  } | null;
 }
 
 /** 0 when every case passes and the score is high enough, else 79; 65 when a file cannot be understood, or there is no case. */

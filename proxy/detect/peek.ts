@@ -7,7 +7,8 @@ import type { Socket } from 'node:net';
 import { Deadline, type TimerWheel } from '#base/timer-wheel.ts';
 import { readClientHello, type ClientHello, type HelloFault } from '#wire/sniff/client-hello.ts';
 import { readFirstBytes } from '#wire/sniff/first-bytes.ts';
-import { readProxyHeader, type ProxyFault, type ProxyHeader } from '#wire/sniff/proxy-header.ts';
+import type { ProxyFault, ProxyHeader } from '#wire/sniff/proxy-header.ts';
+import { readProxyHeader } from '#wire/sniff/proxy-protocol.ts';
 
 /** What was found, and what was read of it. */
 export type Peeked =

@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 
 import { readClientHello } from '#wire/sniff/client-hello.ts';
 import { readFirstBytes } from '#wire/sniff/first-bytes.ts';
-import { PROXY_HEADER_MAX, readProxyHeader } from '#wire/sniff/proxy-header.ts';
+import { PROXY_HEADER_MAX } from '#wire/sniff/proxy-header.ts';
+import { readProxyHeader } from '#wire/sniff/proxy-protocol.ts';
 
 import { Random } from './h1-inputs.ts';
 import { randomHello, randomProxyHeader, randomStart } from './sniff-inputs.ts';

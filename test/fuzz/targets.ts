@@ -14,7 +14,7 @@ import { H2Session } from '#wire/h2/session.ts';
 import { Recorder } from '#test/conformance/h2/raw-peer.ts';
 import { readClientHello } from '#wire/sniff/client-hello.ts';
 import { readFirstBytes } from '#wire/sniff/first-bytes.ts';
-import { readProxyHeader } from '#wire/sniff/proxy-header.ts';
+import { readProxyHeader } from '#wire/sniff/proxy-protocol.ts';
 import { FrameFollower } from '#wire/websocket/frame-follower.ts';
 
 import { type Random, randomRequests, randomResponses } from './h1-inputs.ts';

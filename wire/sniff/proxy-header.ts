@@ -1,10 +1,4 @@
-/**
- * The header that a load balancer puts before a connection to tell who is behind it (HAProxy, "The PROXY protocol", versions 1 and
- * 2). Whether the sender may tell is not asked here: believe it only from addresses that are listed.
- */
-import { readProxyV1 } from './proxy-v1.ts';
-import { readProxyV2 } from './proxy-v2.ts';
-
+/** What a load balancer's header tells of the connection behind it, and what can be wrong with one. */
 export interface ProxyHeader {
   readonly version: 1 | 2;
   /** Bytes of the header: what follows is the connection's own. */
@@ -36,11 +30,3 @@ export type ProxyFault =
 
 /** No header is longer: version 1 has 107 bytes, and what version 2 carries beside addresses is small. */
 export const PROXY_HEADER_MAX = 4096;
-
-/** Reads a header of either version at `start`; `more` while the bytes are the beginning of one. */
-export function readProxyHeader(bytes: Buffer, start: number, end: number): ProxyHeader | ProxyFault | 'more' {
-  if (start >= end) return 'more';
-  return bytes[start] === CARRIAGE_RETURN ? readProxyV2(bytes, start, end) : readProxyV1(bytes, start, end);
-}
-
-const CARRIAGE_RETURN = 13;

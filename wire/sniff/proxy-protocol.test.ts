@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { vectorsDir } from '#test/support/vectors.ts';
 import { crc32c } from './crc32c.ts';
-import { readProxyHeader } from './proxy-header.ts';
+import { readProxyHeader } from './proxy-protocol.ts';
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 const IPV4 = Buffer.from([203, 0, 113, 9, 10, 0, 0, 1, 0xc8, 0x01, 0x01, 0xbb]);
