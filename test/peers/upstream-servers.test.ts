@@ -138,10 +138,10 @@ http {
     listen 127.0.0.1:${port} ${listen};
     ${kind === 'h2c' ? '' : tls}
     location /file { root ${folder}; }
-    location /upload { proxy_pass http://127.0.0.1:${port + 1}; }
+    location /upload { proxy_pass http://unix:${folder}/here.sock; }
     location / { return 404; }
   }
-  server { listen 127.0.0.1:${port + 1}; location / { return 200 here; } }
+  server { listen unix:${folder}/here.sock; location / { return 200 here; } }
 }
 `,
   );
