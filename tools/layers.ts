@@ -143,6 +143,7 @@ const TEST_PACKAGES = [
   'ioredis',
   'jose',
   'pg',
+  'protobufjs',
   're2js',
   'tar-stream',
   'vitest',
