@@ -19,6 +19,8 @@ export interface Caller extends Downstream {
   readonly target: CanonicalTarget;
   /** What the filters need to know of the policy that judged the request. */
   fieldPolicy: FieldPolicy;
+  /** The decision that was waited for is a yes: `upstream` takes the request from now on. */
+  carried(upstream: Upstream): void;
 }
 
 /**

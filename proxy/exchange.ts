@@ -2,7 +2,8 @@
  * The one mutable record of a request: each phase writes down what it found, the report reads it at the end. A connection reuses
  * its exchange from request to request. Hot path.
  */
-import type { Decision } from '#authz/engine/input.ts';
+import type { Decision, Providers } from '#authz/engine/input.ts';
+import type { Changes, Denial } from './authorizers/authorizer.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Failure } from './failure.ts';
 import type { WebsocketTunnel } from './forward/websocket-tunnel.ts';
@@ -10,6 +11,12 @@ import { PROCESS_TAG } from './process-tag.ts';
 import { LogTail } from './report/access-log.ts';
 import type { PolicySnapshot, Snapshot } from './snapshot.ts';
 import type { RetryBudget } from './upstream/retry-budget.ts';
+
+/** What an external authorizer answered to a request that it let in. */
+export interface Answered {
+  readonly providers: Providers;
+  readonly changes: Changes;
+}
 
 /** What the proxy did. */
 export type Verdict = 'forwarded' | 'denied' | 'failed';
@@ -58,6 +65,15 @@ export class Exchange {
   isTunnelOpen = false;
   /** Ends the tunnel in its own words; null while there is none. */
   openTunnel: WebsocketTunnel | null = null;
+
+  /** An external authorizer was asked and has not answered yet. */
+  isPending = false;
+  /** What it answered: the exchange is judged again with the same answer. */
+  answered: Answered | null = null;
+  /** The reply in place of that of `failure`; null for none. */
+  denial: Denial | null = null;
+  /** Field lines that are added to the response, each with its CRLF. */
+  responseFields = '';
 
   /** A gRPC call: how it ended (-1 for nothing said), and the messages of both directions. */
   isGrpc = false;
@@ -132,6 +148,10 @@ export class Exchange {
     this.rewrittenTarget = '';
     this.addedFields = '';
     this.readFields = NO_FIELDS;
+    this.isPending = false;
+    this.answered = null;
+    this.denial = null;
+    this.responseFields = '';
     if (this.tunnel !== '') this.#forgetTunnel();
     this.isGrpc = false;
     this.grpcStatus = -1;

@@ -6,6 +6,7 @@
  */
 import type { InboundConfig } from '#proto/config/proxy.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
+import type { Authorizers } from './authorizers/authorizers.ts';
 import type { Carry, Caller } from './carry.ts';
 import { decide, enforce } from './enforce/decide.ts';
 import type { Failure } from './failure.ts';
@@ -19,7 +20,7 @@ import { FieldPolicies } from './http/field-policies.ts';
 import type { UpstreamService } from './upstream/service.ts';
 
 /** The carrier of one inbound listener: judges each request and hands it to the local app. */
-export function inboundCarrier(config: InboundConfig, app: UpstreamService): Carry {
+export function inboundCarrier(config: InboundConfig, app: UpstreamService, authorizers: Authorizers): Carry {
   const fieldPolicies = new FieldPolicies(config.underscores);
 
   return function carryInbound(caller: Caller, head: RequestHead): Upstream | Failure {
@@ -47,7 +48,11 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService): Car
 
     exchange.decision = decide(caller, exchange, head);
     const denied = enforce(exchange.decision);
-    if (denied !== null) return denied;
+    if (denied !== null) {
+      // Somebody outside has a say first.
+      if (exchange.decision.code === 'provider_unavailable') return authorizers.ask(caller, head, app, exchange.decision);
+      return denied;
+    }
 
     if (exchange.tunnel !== '') return openTunnel(caller, head, app);
     const upstream = app.acquire(caller, caller.pool);

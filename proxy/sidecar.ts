@@ -9,6 +9,8 @@ import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import { VerifyCache } from '#certs/verify-cache.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
+import type { Authorizers } from './authorizers/authorizers.ts';
+import { buildAuthorizers } from './authorizers/build.ts';
 import { adminAnswer } from './admin/answers.ts';
 import { TrustedForwarders } from './authn/trusted-forwarders.ts';
 import { hboneCarrier } from './hbone/hbone-carrier.ts';
@@ -37,6 +39,7 @@ export class Sidecar {
   readonly #inbound: InboundListener[] = [];
   readonly #outbound: OutboundListener[] = [];
   readonly #upstreams: Upstreams;
+  readonly #authorizers: Authorizers;
   readonly #cache = new VerifyCache();
   readonly #revoker: Revoker;
   #policyFaults: readonly DocumentFault[] = [];
@@ -64,6 +67,7 @@ export class Sidecar {
     });
     this.#revoker = new Revoker(this.runtime, this.#cache);
     this.#upstreams = new Upstreams(this.runtime, this.#cache);
+    this.#authorizers = buildAuthorizers(config.authorizers, this.runtime, this.#upstreams);
     this.#build();
   }
 
@@ -177,7 +181,14 @@ export class Sidecar {
     for (const config of this.#config.inbound) {
       const app = this.#upstreams.workload(config);
       this.#inbound.push(
-        new InboundListener({ config, runtime, carry: inboundCarrier(config, app), app, cache: this.#cache, trusted }),
+        new InboundListener({
+          config,
+          runtime,
+          carry: inboundCarrier(config, app, this.#authorizers),
+          app,
+          cache: this.#cache,
+          trusted,
+        }),
       );
     }
     const { hbone } = this.#config;

@@ -76,7 +76,11 @@ export const DECISION_CODES = {
   policy_missing: 'There is no policy source, or it holds no document.',
   policy_invalid: 'The policy set does not compile.',
   engine_error: 'The policy engine failed.',
-  provider_unavailable: 'An external authorizer that the policy names gave no answer.',
+  provider_unavailable:
+    'An external authorizer that the policy names gave no answer: there is none of the name, or it is out of reach.',
+  provider_timeout: 'An external authorizer did not answer in time.',
+  provider_overloaded: 'As many questions as may wait for an external authorizer were waiting.',
+  provider_error: 'An external authorizer failed, or answered what is no answer; the detail says what.',
 } as const;
 
 export type DecisionCode = keyof typeof DECISION_CODES;

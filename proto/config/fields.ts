@@ -146,7 +146,8 @@ export function oneOf(names: readonly string[]): string {
   return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} or ${last}`;
 }
 
-function text<T>(wanted: string, parse: (value: string) => T | null) {
+/** A text that is read into something else; null is a fault. */
+export function text<T>(wanted: string, parse: (value: string) => T | null) {
   return z.string({ error: wanted }).transform((value, context): T => parse(value) ?? refuse(context, value, wanted));
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { H2Limits } from '#wire/h2/limits.ts';
+import type { AuthorizerConfig } from './authorizers.ts';
 
 /** A TCP address; `host` is an IP literal or a name, without brackets. */
 export interface HostPort {
@@ -181,6 +182,8 @@ export interface ProxyConfig {
     readonly whenNoneSelects: 'allow' | 'deny';
     readonly rootNamespace: string;
   };
+  /** Who answers CUSTOM policies, each name once. */
+  readonly authorizers: readonly AuthorizerConfig[];
   /** Peers whose forwarding fields are believed (SPIFFE IDs, CIDRs). */
   readonly trustedForwarders: readonly string[];
   readonly limits: ProxyLimits;

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 
 import type { DocumentFault } from '../prepare.ts';
+import { authorizerFindings } from './authorizer-checks.ts';
 import { contradictions } from './checks.ts';
 import { faultOf, schemaFaults } from './faults.ts';
 import type { ProxyConfig } from './proxy.ts';
@@ -33,8 +34,10 @@ export function readProxyConfig(text: string, file: string): ReadConfig {
   const parsed = proxySchema.safeParse(document.value);
   if (!parsed.success) return { config: null, faults: schemaFaults(file, document, parsed.error, knownKeys) };
 
+  const { authorizers } = parsed.data.spec;
+  const misshapen = authorizerFindings(authorizers);
   const config = resolveConfig(parsed.data, resolve(file));
-  const found = contradictions(config).map((finding) => faultOf(file, document, finding));
+  const found = [...misshapen, ...contradictions(config)].map((finding) => faultOf(file, document, finding));
   return found.length > 0 ? { config: null, faults: found } : { config, faults: [] };
 }
 

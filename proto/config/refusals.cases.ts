@@ -28,6 +28,77 @@ spec:
 `;
 
 export const REFUSALS: readonly Refusal[] = [
+  // External authorizers.
+  ...(
+    [
+      [
+        'no kind',
+        '{ name: a }',
+        'PN0511',
+        'found no kind of authorizer, wanted one of envoyExtAuthzGrpc, envoyExtAuthzHttp and opa',
+      ],
+      [
+        'two kinds',
+        '{ name: a, envoyExtAuthzGrpc: { service: localhost, port: 1 }, opa: { bundle: { file: b } } }',
+        'PN0513',
+        'found envoyExtAuthzGrpc and opa in one authorizer',
+      ],
+      [
+        'a name twice',
+        '{ name: a, opa: { bundle: { file: b } } }, { name: a, opa: { bundle: { file: b } } }',
+        'PN0513',
+        'which authorizers[0] has already',
+      ],
+      [
+        'an authorizer of another machine',
+        '{ name: a, envoyExtAuthzHttp: { service: authz.test, port: 80 } }',
+        'PN0513',
+        'where anybody on the way could answer',
+      ],
+      [
+        'half of a body',
+        '{ name: a, envoyExtAuthzGrpc: { service: localhost, port: 1, includeRequestBodyInCheck: { maxRequestBytes: 9, allowPartialMessage: true } } }',
+        'PN0513',
+        'wanted the body whole',
+      ],
+      [
+        'a body of 2 MiB',
+        '{ name: a, envoyExtAuthzGrpc: { service: localhost, port: 1, includeRequestBodyInCheck: { maxRequestBytes: 2MiB } } }',
+        'PN0512',
+        'wanted a size from 1 to 1048576 bytes',
+      ],
+      [
+        'a status that lets in',
+        '{ name: a, envoyExtAuthzGrpc: { service: localhost, port: 1, statusOnError: "200" } }',
+        'PN0512',
+        'wanted a status from 400 to 599',
+      ],
+      [
+        'every header',
+        '{ name: a, envoyExtAuthzHttp: { service: localhost, port: 1, headersToUpstreamOnAllow: ["*"] } }',
+        'PN0512',
+        'wanted a header name',
+      ],
+      [
+        'an unsigned bundle server',
+        '{ name: a, opa: { bundle: { url: "https://bundles.test/b" } } }',
+        'PN0511',
+        'found a bundle server and no key',
+      ],
+      [
+        'a bundle server in the clear',
+        '{ name: a, opa: { bundle: { url: "http://bundles.test/b" }, unsigned: true } }',
+        'PN0512',
+        'wanted https, or http to this machine',
+      ],
+      ['a bundle from nowhere', '{ name: a, opa: { bundle: {} } }', 'PN0513', 'found neither file nor url'],
+    ] as const
+  ).map(([why, authorizers, code, message]) => ({
+    why: `an authorizer: ${why}`,
+    edit: ['  policies:', `  authorizers: [${authorizers}]\n  policies:`] as const,
+    code,
+    message,
+  })),
   // What belongs to a later version is refused by naming what is accepted.
   {
     why: 'mtls: SIMPLE',

@@ -1,6 +1,7 @@
 /** From the document to what the data process gets: every path absolute, every absence a null. */
 import { dirname, resolve } from 'node:path';
 
+import { resolveAuthorizer } from './resolve-authorizer.ts';
 import type { ListenAddress, ProxyConfig, ProxyLimits } from './proxy.ts';
 import type { ProxyDocument } from './schema.ts';
 
@@ -69,6 +70,7 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     hbone: spec.hbone === undefined ? null : { listen: listenAt(spec.hbone.listen), addresses: spec.hbone.addresses },
     concurrency: spec.concurrency,
     policies: { ...policies, files: policies.files.map(absolute) },
+    authorizers: spec.authorizers.map((document) => resolveAuthorizer(document, absolute)),
     trustedForwarders: spec.trustedForwarders,
     limits: resolveLimits(spec.limits),
     timeouts: {

@@ -28,6 +28,7 @@ import {
   uid,
   workload,
 } from './fields.ts';
+import { authorizerSchema } from './authorizers-schema.ts';
 import { http2Schema } from './http2-schema.ts';
 
 export const API_VERSION = 'postern.mesh/v1alpha1';
@@ -269,6 +270,9 @@ export const proxySchema = z.strictObject(
           hbone: hboneSchema.optional().describe('Tunnels of the mesh: HTTP CONNECT over mutual TLS.'),
           concurrency: count(1, 64).prefault(1).describe('Processes that share the ports.'),
           policies: policiesSchema.prefault({}).describe('What is allowed.'),
+          authorizers: list(authorizerSchema, 'a list of authorizers')
+            .prefault([])
+            .describe('External authorizers that CUSTOM policies ask by name.'),
           trustedForwarders: list(forwarder(), 'a list of SPIFFE IDs and CIDRs')
             .prefault([])
             .describe('Peers whose `x-forwarded-*` fields are believed: SPIFFE IDs and CIDRs.'),

@@ -18,6 +18,11 @@ export function decideAgain(engine: Engine, caller: Caller, head: RequestHead): 
   return decideBy(engine, caller, caller.exchange, head);
 }
 
+/** Decides a request with what an external authorizer has answered. `head` is as the answer wants it. */
+export function decideAnswered(caller: Caller, exchange: Exchange, head: RequestHead): Decision {
+  return decideBy(exchange.snapshot.policy.engine, caller, exchange, head);
+}
+
 function decideBy(engine: Engine, caller: Caller, exchange: Exchange, head: RequestHead): Decision {
   let { classified } = caller;
   if (classified === null || classified.engine !== engine || exchange.remoteIp !== '') {
@@ -30,8 +35,11 @@ function decideBy(engine: Engine, caller: Caller, exchange: Exchange, head: Requ
   REQUEST.method = exchange.method;
   REQUEST.authority = exchange.authority;
   REQUEST.path = exchange.path;
-  REQUEST.query = engine.readsQuery ? queryOf(head) : '';
-  const decision = engine.decide(classified, REQUEST);
+  REQUEST.query = engine.readsQuery ? queryOf(head, exchange.rewrittenTarget) : '';
+  const decision =
+    exchange.answered === null
+      ? engine.decide(classified, REQUEST)
+      : engine.decide(classified, REQUEST, exchange.answered.providers);
   if (engine.headerNames.length > 0 && decision.effect === 'deny') exchange.readFields = readFields(engine.headerNames);
   return decision;
 }
@@ -50,8 +58,12 @@ export function enforce(decision: Decision): Failure | null {
   }
 }
 
-/** What follows the first `?` of the target: a fragment is in none that is judged. */
-function queryOf({ bytes, targetEnd, targetStart }: RequestHead): string {
+/** What follows the first `?` of the target that is forwarded: a fragment is in none that is judged. */
+function queryOf({ bytes, targetEnd, targetStart }: RequestHead, rewritten: string): string {
+  if (rewritten !== '') {
+    const question = rewritten.indexOf('?');
+    return question < 0 ? '' : rewritten.slice(question + 1);
+  }
   const question = bytes.indexOf(QUESTION, targetStart);
   return question < 0 || question >= targetEnd ? '' : bytes.toString('latin1', question + 1, targetEnd);
 }

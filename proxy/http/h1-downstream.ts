@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { wireFault, type RequestHead, type ResponseHead } from '#wire/h1/head.ts';
 import { acceptOf } from '#wire/websocket/handshake.ts';
+import { respondedHead } from '../authorizers/changes.ts';
 import type { Carry, Caller } from '../carry.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import { mayRepeat } from '../forward/repeat.ts';
@@ -119,17 +120,19 @@ export class H1Downstream extends H1Caller implements SocketOwner, Caller, Downs
     if (this.exchange.minor === 1) this.#writer.informational(head);
   }
 
-  respondHead(head: ResponseHead): void {
+  carried(upstream: Upstream): void {
+    this.#upstream = upstream;
+    this.#writer.continueOwed();
+  }
+
+  respondHead(said: ResponseHead): void {
+    const head = respondedHead(said, this.exchange.responseFields);
     this.#reader.isRepeatable = false;
     if (this.exchange.isTunnelOpen) return this.#openTunnel(head);
     this.exchange.status = head.status;
     // An answer to a request that is still being sent: what remains of it is not read as another.
-    if (
-      this.#state !== WAITING ||
-      this.runtime.mustRetire(this.requests, this.#retireAtMs) ||
-      this.#writer.endsByClosing(head, this.exchange.minor)
-    )
-      this.#closesAfter = true;
+    const mustRetire = this.runtime.mustRetire(this.requests, this.#retireAtMs);
+    if (this.#state !== WAITING || mustRetire || this.#writer.endsByClosing(head, this.exchange.minor)) this.#closesAfter = true;
     this.#writer.head(head, this.exchange.minor, this.#closesAfter);
   }
 
@@ -156,8 +159,7 @@ export class H1Downstream extends H1Caller implements SocketOwner, Caller, Downs
       this.exchange.retry(this.runtime.snapshot);
       this.#reader.isRepeatable = false;
       this.#reader.again(this.runtime.headLimits);
-      this.#carryHead(this.#reader.head);
-      return;
+      return void this.#carryHead(this.#reader.head);
     }
     this.#fail(failure);
   }
@@ -211,7 +213,7 @@ export class H1Downstream extends H1Caller implements SocketOwner, Caller, Downs
     const hasMore = next < end;
     if (!this.#carryHead(head)) return this.#afterRefusal(hasMore) ? next : -1;
     if (!hasBody) return next;
-    if (head.expectsContinue && !hasMore && head.minor === 1) this.#writer.continue();
+    if (head.expectsContinue && !hasMore && head.minor === 1) this.#writer.continue(this.exchange.isPending);
     this.#bodyMoved();
     return next;
   }
@@ -293,7 +295,7 @@ export class H1Downstream extends H1Caller implements SocketOwner, Caller, Downs
     exchange.failure = failure;
     if (FAILURES[failure].http === 0) return this.#abandon(failure);
     if (FAILURES[failure].closes || this.#state === BODY) this.#closesAfter = true;
-    exchange.status = FAILURES[failure].http;
+    exchange.status = exchange.denial?.status ?? FAILURES[failure].http;
     writeReply(this.#socket.outlet, exchange, failure, this.#closesAfter);
     this.#writer.isHeadSent = true;
     this.#exchangeDone();

@@ -11,6 +11,8 @@ export class H1ResponseWriter {
   isHeadSent = false;
   readonly #outlet: Outlet;
   #isChunked = false;
+  /** The caller waits for a 100 that it gets once its request is allowed. */
+  #owesContinue = false;
 
   constructor(outlet: Outlet) {
     this.#outlet = outlet;
@@ -20,10 +22,19 @@ export class H1ResponseWriter {
   begin(): void {
     this.isHeadSent = false;
     this.#isChunked = false;
+    this.#owesContinue = false;
   }
 
-  continue(): void {
-    this.#outlet.append(CONTINUE, 0, CONTINUE.length);
+  /** @param isHeldBack  whether the request is not allowed yet */
+  continue(isHeldBack: boolean): void {
+    if (isHeldBack) this.#owesContinue = true;
+    else this.#outlet.append(CONTINUE, 0, CONTINUE.length);
+  }
+
+  /** The request is allowed. */
+  continueOwed(): void {
+    if (this.#owesContinue) this.continue(false);
+    this.#owesContinue = false;
   }
 
   informational(head: ResponseHead): void {

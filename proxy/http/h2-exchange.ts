@@ -9,6 +9,7 @@ import type { Trailers } from '#wire/h1/chunked.ts';
 import { FRAMING, type RequestHead, type ResponseHead } from '#wire/h1/head.ts';
 import { ERROR_CODE } from '#wire/h2/error-codes.ts';
 import type { H2Stream } from '#wire/h2/stream.ts';
+import { respondedHead } from '../authorizers/changes.ts';
 import type { Caller } from '../carry.ts';
 import { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
@@ -43,6 +44,8 @@ export class H2Exchange extends Deadline implements Caller {
   #isResponseDone = false;
   #isHeadSent = false;
   #isRepeatable = false;
+  /** The caller waits for a 100 that it gets once its request is allowed. */
+  #owesContinue = false;
   /** Bytes of the request that the upstream has not taken yet, so that the caller gets no window for them. */
   #owed = 0;
   /** When the exchange has to be over, and when content of the request has to come, in the wheel's time; 0 for never. */
@@ -81,6 +84,7 @@ export class H2Exchange extends Deadline implements Caller {
     this.#isHeadSent = false;
     this.#isRepeatable = false;
     this.#owed = 0;
+    this.#owesContinue = false;
     this.#dueOverMs = 0;
     this.#dueBodyMs = 0;
     exchange.begin(runtime.snapshot, ++runtime.sequence, this.#owner.readMs, this.#owner.readAt);
@@ -179,9 +183,16 @@ export class H2Exchange extends Deadline implements Caller {
     this.#sendHead(head);
   }
 
-  respondHead(head: ResponseHead): void {
+  carried(upstream: Upstream): void {
+    this.#upstream = upstream;
+    if (this.#owesContinue) this.#continue();
+    this.#owesContinue = false;
+  }
+
+  respondHead(said: ResponseHead): void {
     const { exchange } = this;
     if (this.#stream === null) return;
+    const head = respondedHead(said, exchange.responseFields);
     // Over HTTP/2 nothing is switched: a tunnel is opened by a success (RFC 8441, section 5).
     if (exchange.isTunnelOpen) head.status = 200;
     else if (exchange.tunnel !== '' && head.status < 300) return this.#breakRequest('upstream_malformed', 'tunnel_not_opened');
@@ -283,7 +294,8 @@ export class H2Exchange extends Deadline implements Caller {
       result.requestEnd(null);
       return;
     }
-    if (expectsContinue) this.#continue();
+    if (expectsContinue && exchange.isPending) this.#owesContinue = true;
+    else if (expectsContinue) this.#continue();
     // A stream of messages may be silent for as long as it likes (rules of long-lived things); content that has an end may not.
     if (!this.#call.isCall && exchange.tunnel === '') this.#bodyMoved();
   }

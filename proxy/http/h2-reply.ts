@@ -5,12 +5,14 @@
 import type { ResponseHead } from '#wire/h1/head.ts';
 import type { H2Session } from '#wire/h2/session.ts';
 import type { H2Stream } from '#wire/h2/stream.ts';
+import type { Denial } from '../authorizers/authorizer.ts';
 import type { Exchange } from '../exchange.ts';
 import { FAILURES, type Failure } from '../failure.ts';
-import { grpcMessage, REPLIES } from './reply.ts';
+import { denialFields, grpcMessage, grpcStatusOf, hasReplyBody, REPLIES } from './reply.ts';
 
 /** Sends the reply to a failed exchange, and ends the stream. */
 export function sendReply<Owner>(session: H2Session<Owner>, stream: H2Stream<Owner>, exchange: Exchange, failure: Failure): void {
+  if (exchange.denial !== null) return sendDenial(session, stream, exchange, exchange.denial, failure);
   const { head } = session;
   const { body, fields, grpcFields } = REPLIES[failure];
   const { grpc, http } = FAILURES[failure];
@@ -31,6 +33,41 @@ export function sendReply<Owner>(session: H2Session<Owner>, stream: H2Stream<Own
   exchange.bytesSent = hasBody ? body.length : 0;
   if (hasBody) session.sendData(stream, body, 0, body.length);
   session.sendEnd(stream, null);
+}
+
+/** The same of a denial in an authorizer's words. */
+function sendDenial<Owner>(
+  session: H2Session<Owner>,
+  stream: H2Stream<Owner>,
+  exchange: Exchange,
+  denial: Denial,
+  failure: Failure,
+): void {
+  const { head } = session;
+  const hasBody = !exchange.isGrpc && hasReplyBody(denial.status, exchange.method);
+  exchange.status = exchange.isGrpc ? OK : denial.status;
+  head.begin();
+  head.status(exchange.status);
+  const lines = Buffer.from(denialFields(exchange, exchange.isGrpc ? withoutType(denial) : denial, failure), 'latin1');
+  if (exchange.isGrpc) {
+    exchange.grpcStatus = grpcStatusOf(denial.status);
+    head.text('content-type', 'application/grpc');
+    head.text('grpc-status', String(exchange.grpcStatus));
+    head.text('grpc-message', grpcMessage(exchange, failure));
+  } else if (denial.status !== 204 && denial.status !== 304) {
+    head.text('content-length', String(denial.body.length));
+  }
+  head.lines(lines, 0, lines.length);
+  session.sendHead(stream);
+  exchange.bytesSent = hasBody ? denial.body.length : 0;
+  if (hasBody) session.sendData(stream, denial.body, 0, denial.body.length);
+  session.sendEnd(stream, null);
+}
+
+/** A call says its own content type. */
+function withoutType(denial: Denial): Denial {
+  const lines = denial.fields.split('\r\n').filter((line) => line !== '' && !line.startsWith('content-type:'));
+  return { ...denial, fields: lines.map((line) => `${line}\r\n`).join('') };
 }
 
 /** Whether the caller takes a head of this size (SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113, section 6.5.2). */

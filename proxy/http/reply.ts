@@ -1,12 +1,15 @@
 /** Replies that the proxy makes itself: one per failure, its fixed part made at start. Hot path. */
+import { STATUS_CODES } from 'node:http';
 import { encodeGrpcMessage } from '#wire/grpc/status.ts';
 import { writeText } from '#wire/h1/serialise.ts';
+import type { Denial } from '../authorizers/authorizer.ts';
 import { FAILURES, type Failure } from '../failure.ts';
 import type { Exchange } from '../exchange.ts';
 import { scratch, type Outlet } from '../io/outlet.ts';
 
 /** Writes the reply to a failed exchange. */
 export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure, closes: boolean): void {
+  if (exchange.denial !== null) return writeDenial(outlet, exchange, exchange.denial, failure, closes);
   const isHeadMethod = exchange.method === 'HEAD';
   const reply = REPLIES[failure];
   let at = outlet.reserve(reply.head.length + reply.body.length + 256);
@@ -21,10 +24,39 @@ export function writeReply(outlet: Outlet, exchange: Exchange, failure: Failure,
   outlet.commit(at);
 }
 
+/** The field lines of a denial in an authorizer's words, framing and connection apart. */
+export function denialFields(exchange: Exchange, { fields }: Denial, failure: Failure): string {
+  const id = exchange.requestId === '' ? '' : `x-request-id: ${exchange.requestId.slice(0, 128)}\r\n`;
+  return `${fields}x-postern-reason: ${failure}\r\nx-postern-decision-id: ${exchange.decisionId()}\r\n${id}`;
+}
+
+/** Whether a reply of this status to this method has a body (RFC 9110, sections 6.4.1 and 15.3.5). */
+export function hasReplyBody(status: number, method: string): boolean {
+  return status !== 204 && status !== 304 && method !== 'HEAD';
+}
+
+/** The status that a gRPC call gets for one of HTTP (gRPC, "HTTP to gRPC Status Code Mapping"). */
+export function grpcStatusOf(status: number): number {
+  return GRPC_STATUSES.get(status) ?? GRPC_UNKNOWN;
+}
+
 /** The `grpc-message` of a failed call; a decision is named by its id. */
 export function grpcMessage(exchange: Exchange, failure: Failure): string {
+  if (exchange.denial !== null) return encodeGrpcMessage(exchange.denial.body.toString('utf8', 0, DENIAL_TEXT_MAX).trim());
   const text = GRPC_MESSAGES[failure];
   return exchange.decision === null ? text : `${text} (decision ${exchange.decisionId()})`;
+}
+
+function writeDenial(outlet: Outlet, exchange: Exchange, denial: Denial, failure: Failure, closes: boolean): void {
+  const { body, status } = denial;
+  const hasBody = hasReplyBody(status, exchange.method);
+  const length = status === 204 || status === 304 ? '' : `content-length: ${body.length}\r\n`;
+  const text =
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Denied'}\r\n${denialFields(exchange, denial, failure)}${length}` +
+    `${closes ? 'connection: close\r\n' : ''}\r\n`;
+  outlet.commit(writeText(scratch, outlet.reserve(text.length), text));
+  if (hasBody) outlet.append(body, 0, body.length);
+  exchange.bytesSent = hasBody ? body.length : 0;
 }
 
 interface Reply {
@@ -71,6 +103,19 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [504, 'Gateway Timeout'],
   [505, 'HTTP Version Not Supported'],
 ]);
+
+const GRPC_STATUSES: ReadonlyMap<number, number> = new Map([
+  [400, 13],
+  [401, 16],
+  [403, 7],
+  [404, 12],
+  [429, 14],
+  [502, 14],
+  [503, 14],
+  [504, 14],
+]);
+const GRPC_UNKNOWN = 2;
+const DENIAL_TEXT_MAX = 1_024;
 
 /** RFC 9110, section 15.5.22; over HTTP/2 there is nothing to switch. */
 const SWITCH = 'upgrade: websocket\r\nconnection: upgrade\r\n';

@@ -178,7 +178,7 @@ function details(exchange: Exchange): string {
   if (failure === null) return exchange.detail === '' ? '"via_upstream"' : jsonText(`via_upstream[${exchange.detail}]`);
   if ((failure === 'denied_by_policy' || failure === 'revoked') && decision !== null) {
     return jsonText(
-      `postern_${failure === 'revoked' ? 'revoked' : 'denied'}[${decision.policy ?? decision.code}${decision.rule === null ? '' : `/${decision.rule}`}]`,
+      `postern_${failure === 'revoked' ? 'revoked' : 'denied'}[${decision.policy ?? decision.code}${decision.rule === null ? '' : `/${decision.rule}`}${exchange.detail === '' ? '' : `;${exchange.detail}`}]`,
     );
   }
   return exchange.detail === '' ? `"${failure}"` : jsonText(`${failure}[${exchange.detail}]`);

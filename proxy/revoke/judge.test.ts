@@ -73,6 +73,7 @@ function setUp(fields = '', shift = 0) {
     respondEnd() {},
     upstreamFailed() {},
     resumeRequest() {},
+    carried() {},
   };
   return { time, runtime, caller, exchange, reader, judge: new Judge(runtime) };
 }

@@ -4,6 +4,7 @@
  */
 import { dropHandshakeFields } from '#wire/websocket/handshake.ts';
 import type { HeadLimits, RequestHead } from '#wire/h1/head.ts';
+import { changedHead } from '../authorizers/changes.ts';
 import type { Caller } from '../carry.ts';
 import { decideAgain, enforce } from '../enforce/decide.ts';
 import { decideByConnection } from '../enforce/decide-connection.ts';
@@ -68,7 +69,11 @@ export class Judge {
     if (exchange.tunnel !== '') dropHandshakeFields(head);
     const refusal = filterRequestFields(head, this.#fieldPolicy(caller, policy), caller.connection.isTrustedForwarder);
     if (refusal !== 0) return this.#ended(exchange, 'bad_field', fieldRefusalCode(refusal));
-    const decision = decideAgain(policy.engine, caller, head);
+    const { answered } = exchange;
+    // What an authorizer said when it let the request in still holds, for itself alone: one that has not said so is not asked now.
+    const changed = answered === null ? head : changedHead(head, exchange, answered.changes);
+    if (changed === null) return this.#ended(exchange, 'engine_error', 'changes_refused');
+    const decision = decideAgain(policy.engine, caller, changed);
     const denied = enforce(decision);
     if (denied === null) return null;
     exchange.decision = decision;

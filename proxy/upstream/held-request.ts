@@ -111,7 +111,8 @@ export class HeldRequest extends Deadline implements Upstream {
   }
 }
 
-function copyTrailers(trailers: Trailers): Trailers {
+/** Trailers that outlive the call that brought them. */
+export function copyTrailers(trailers: Trailers): Trailers {
   const copy = new Trailers(trailers.end);
   trailers.bytes.copy(copy.bytes, 0, 0, trailers.end);
   copy.end = trailers.end;

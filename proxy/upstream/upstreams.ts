@@ -4,6 +4,7 @@
  */
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import type { VerifyCache } from '#certs/verify-cache.ts';
+import type { GrpcAuthorizer, HttpAuthorizer } from '#proto/config/authorizers.ts';
 import type { CircuitConfig, HostPort, InboundConfig, OutboundConfig, OutlierConfig, RetryConfig } from '#proto/config/proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import { HTTP1_PROTOCOLS, HTTP_PROTOCOLS } from '../tls/alpn.ts';
@@ -64,6 +65,25 @@ export class Upstreams {
     return this.#service('outbound', [endpoint], { circuit, retries, outlier, sharedConnections });
   }
 
+  /** An external authorizer of this machine. What it has to say about is bounded by its own `concurrency`. */
+  authorizer({ address, kind, timeoutMs }: GrpcAuthorizer | HttpAuthorizer): UpstreamService {
+    const endpoint = new Endpoint(addressOf(address), plainDialer(address), kind === 'grpc' ? 'http2' : 'http1');
+    const { timeouts } = this.#runtime;
+    const connections = kind === 'grpc' ? AUTHORIZER_SESSIONS : AUTHORIZER_CONNECTIONS;
+    return this.#service(
+      'outbound',
+      [endpoint],
+      {
+        circuit: { connections, pendingRequests: Infinity, requests: Infinity },
+        retries: NO_RETRY,
+        outlier: NEVER_OUT,
+        sharedConnections: 0,
+      },
+      // The question has a deadline of its own, which is no later.
+      { ...timeouts, connectMs: timeoutMs, responseMs: timeoutMs, requestMs: 0 },
+    );
+  }
+
   /** Nowhere: for a listener of which nothing is forwarded but what is inside of its tunnels. */
   nowhere(): UpstreamService {
     return this.#service('inbound', [], { circuit: NO_CIRCUIT, retries: ONE_RETRY, outlier: NEVER_OUT, sharedConnections: 0 });
@@ -95,8 +115,9 @@ export class Upstreams {
     direction: 'inbound' | 'outbound',
     endpoints: readonly Endpoint[],
     bounds: { circuit: CircuitConfig; retries: RetryConfig; outlier: OutlierConfig; sharedConnections: number },
+    timeouts = this.#runtime.timeouts,
   ): UpstreamService {
-    const { headLimits, limits, report, timeouts, wheel } = this.#runtime;
+    const { headLimits, limits, report, wheel } = this.#runtime;
     const { http2, informationalResponses } = limits;
     const name = endpoints[0]?.name ?? '';
     const service = new UpstreamService({
@@ -123,6 +144,11 @@ function addressOf({ host, port }: HostPort): string {
 
 /** What the local workload has: a connection that it closed just then is worth one more try. */
 const ONE_RETRY: RetryConfig = { attempts: 1, budgetPercent: 100, tryMs: 0 };
+/** An authorizer's calls are repeated by whoever makes them. */
+const NO_RETRY: RetryConfig = { attempts: 0, budgetPercent: 0, tryMs: 0 };
+/** Connections to an authorizer, each of as many streams as it allows, or of one question at a time. */
+const AUTHORIZER_SESSIONS = 32;
+const AUTHORIZER_CONNECTIONS = 1_024;
 const NO_CIRCUIT: CircuitConfig = { connections: 0, pendingRequests: 0, requests: 0 };
 /** There is no other. */
 const NEVER_OUT: OutlierConfig = { consecutiveFailures: 0, ejectionMs: 0, maxEjectedPercent: 0 };

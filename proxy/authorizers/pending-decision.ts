@@ -1,0 +1,213 @@
+/**
+ * A request that waits for an authorizer's answer: to its caller an upstream that takes nothing, so that the body is not read beyond
+ * what has come already. A yes hands head and body to the workload, which the caller speaks to from then on; a no, or no answer, ends
+ * the exchange as a denial made at once would have ended it. INVARIANT: nothing goes to the workload before the policy that is in
+ * force when the answer comes has allowed the request as it is forwarded.
+ */
+import type { Decision, DecisionCode } from '#authz/engine/input.ts';
+import type { Trailers } from '#wire/h1/chunked.ts';
+import { RequestHead } from '#wire/h1/head.ts';
+import type { Caller } from '../carry.ts';
+import { decideAnswered, enforce } from '../enforce/decide.ts';
+import type { Failure } from '../failure.ts';
+import type { Upstream } from '../forward/streams.ts';
+import { FieldPolicies } from '../http/field-policies.ts';
+import { fieldRefusalCode, filterRequestFields } from '../http/fields.ts';
+import { copyHead } from '../http/kept-head.ts';
+import { openTunnel } from '../http/upgrade.ts';
+import { flushOutlets } from '../io/outlet.ts';
+import type { Runtime } from '../runtime.ts';
+import { copyTrailers } from '../upstream/held-request.ts';
+import type { UpstreamService } from '../upstream/service.ts';
+import { NO_CHANGES, type Answer, type Asked, type Authorizer, type Changes, type Denial } from './authorizer.ts';
+import { changedHead, fieldPolicyWith, responseLines } from './changes.ts';
+
+export interface Pending {
+  readonly caller: Caller;
+  readonly app: UpstreamService;
+  readonly authorizer: Authorizer;
+  readonly runtime: Runtime;
+  /** Called once, when it waits no longer. */
+  readonly ended: () => void;
+}
+
+export class PendingDecision implements Upstream {
+  readonly isReused = false;
+  readonly #pending: Pending;
+  readonly #head = new RequestHead();
+  /** The decision that asked. */
+  readonly #asking: Decision;
+  /** The body is asked about, and not complete yet. */
+  #isGathering: boolean;
+  #asked: Asked | null = null;
+  readonly #body: Buffer[] = [];
+  #bytes = 0;
+  #isDone = false;
+  #trailers: Trailers | null = null;
+  #isOver = false;
+
+  /** @param head  filtered; it is copied */
+  constructor(pending: Pending, head: RequestHead, asking: Decision) {
+    this.#pending = pending;
+    this.#asking = asking;
+    const bytes = Buffer.allocUnsafeSlow(head.end - head.start);
+    head.bytes.copy(bytes, 0, head.start, head.end);
+    copyHead(head, this.#head, bytes);
+    const { authorizer, caller } = pending;
+    caller.exchange.isPending = true;
+    this.#isGathering = authorizer.bodyBytes > 0 && caller.exchange.tunnel === '';
+    if (!this.#isGathering) this.#ask(null);
+  }
+
+  get isBlocked(): boolean {
+    return !this.#isGathering;
+  }
+
+  requestHead(): void {
+    // It had the head from the beginning.
+  }
+
+  requestBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#isOver || end === start) return;
+    this.#body.push(Buffer.from(bytes.subarray(start, end)));
+    this.#bytes += end - start;
+    if (this.#isGathering && this.#bytes > this.#pending.authorizer.bodyBytes) this.#tooLarge();
+  }
+
+  requestEnd(trailers: Trailers | null): void {
+    if (this.#isOver) return;
+    this.#isDone = true;
+    this.#trailers = trailers === null ? null : copyTrailers(trailers);
+    if (!this.#isGathering) return;
+    this.#isGathering = false;
+    this.#ask(Buffer.concat(this.#body));
+  }
+
+  /** The caller is gone, or the exchange has ended otherwise. */
+  abort(): void {
+    if (this.#isOver) return;
+    this.#over();
+    this.#asked?.abort();
+  }
+
+  resumeResponse(): void {
+    // There is none yet.
+  }
+
+  #ask(body: Buffer | null): void {
+    const { authorizer, caller } = this.#pending;
+    const question = { exchange: caller.exchange, head: this.#head, body };
+    this.#asked = authorizer.ask(question, (answer) => {
+      this.#answered(answer);
+      flushOutlets();
+    });
+  }
+
+  #answered(answer: Answer): void {
+    if (this.#isOver) return;
+    const { authorizer, caller } = this.#pending;
+    const { exchange } = caller;
+    switch (answer.kind) {
+      case 'allow':
+        return this.#allowed(answer.changes ?? NO_CHANGES);
+      case 'deny':
+        exchange.denial = answer.denial;
+        return this.#denied('denied_by_provider', answer.detail);
+      default:
+        if (authorizer.failOpen) {
+          exchange.detail = `authorizer_failed_open:${answer.detail === '' ? answer.code : answer.detail}`;
+          return this.#allowed(NO_CHANGES);
+        }
+        exchange.denial = errorDenial(authorizer.statusOnError);
+        return this.#denied(answer.code, answer.detail);
+    }
+  }
+
+  #allowed(changes: Changes): void {
+    const { authorizer, caller, runtime } = this.#pending;
+    const { exchange } = caller;
+    // Another policy may have come into force; what was waited for is judged by it alone.
+    if (exchange.snapshot.policy !== runtime.snapshot.policy) {
+      exchange.snapshot = runtime.snapshot;
+      caller.fieldPolicy = new FieldPolicies(caller.fieldPolicy.underscores).of(exchange.snapshot.policy.engine);
+      const refusal = filterRequestFields(this.#head, caller.fieldPolicy, caller.connection.isTrustedForwarder);
+      if (refusal !== 0) {
+        exchange.detail = fieldRefusalCode(refusal);
+        return this.#fail('bad_field');
+      }
+    }
+    const head = changedHead(this.#head, exchange, changes);
+    if (head === null) {
+      exchange.denial = errorDenial(authorizer.statusOnError);
+      return this.#denied('provider_error', 'changes_refused');
+    }
+    caller.fieldPolicy = fieldPolicyWith(caller.fieldPolicy, changes);
+    exchange.responseFields = responseLines(changes.respond);
+    exchange.answered = { providers: { [authorizer.name]: 'allow' }, changes };
+    exchange.decision = decideAnswered(caller, exchange, head);
+    const denied = enforce(exchange.decision);
+    if (denied === null) this.#carry(head);
+    else this.#fail(denied);
+  }
+
+  #carry(head: RequestHead): void {
+    const { app, caller } = this.#pending;
+    const { exchange } = caller;
+    this.#over();
+    const isTunnel = exchange.tunnel !== '';
+    const upstream = isTunnel ? openTunnel(caller, head, app) : app.acquire(caller, caller.pool);
+    if (typeof upstream === 'string') return caller.upstreamFailed(upstream);
+    caller.carried(upstream);
+    if (isTunnel) return;
+    upstream.requestHead(head, exchange);
+    for (const run of this.#body) upstream.requestBody(run, 0, run.length);
+    this.#body.length = 0;
+    if (this.#isDone) upstream.requestEnd(this.#trailers);
+    else if (!upstream.isBlocked) caller.resumeRequest();
+  }
+
+  #denied(code: DecisionCode, detail: string): void {
+    const { exchange } = this.#pending.caller;
+    exchange.decision = withCode(this.#asking, code);
+    exchange.detail = detail;
+    this.#fail('denied_by_policy');
+  }
+
+  #tooLarge(): void {
+    const { exchange } = this.#pending.caller;
+    exchange.denial = errorDenial(CONTENT_TOO_LARGE);
+    this.#denied('provider_error', 'body_too_large');
+  }
+
+  #fail(failure: Failure): void {
+    this.#over();
+    this.#pending.caller.upstreamFailed(failure);
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.#isGathering = false;
+    this.#pending.caller.exchange.isPending = false;
+    this.#pending.ended();
+  }
+}
+
+/** The denial of a status; the ordinary one needs nothing of its own. */
+export function errorDenial(status: number): Denial | null {
+  return status === 403 ? null : { status, fields: PLAIN_TEXT, body: ACCESS_DENIED };
+}
+
+/** The same decision with another code; made once, so that equal ones are counted together. */
+export function withCode(decision: Decision, code: DecisionCode): Decision {
+  if (decision.code === code) return decision;
+  let made = DECISIONS.get(decision);
+  if (made === undefined) DECISIONS.set(decision, (made = new Map<DecisionCode, Decision>()));
+  let coded = made.get(code);
+  if (coded === undefined) made.set(code, (coded = Object.freeze({ ...decision, code })));
+  return coded;
+}
+
+const CONTENT_TOO_LARGE = 413;
+const PLAIN_TEXT = 'content-type: text/plain; charset=utf-8\r\n';
+const ACCESS_DENIED = Buffer.from('postern: access denied\n', 'latin1');
+const DECISIONS = new WeakMap<Decision, Map<DecisionCode, Decision>>();

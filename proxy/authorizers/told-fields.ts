@@ -1,0 +1,51 @@
+/** The fields of a request as an authorizer is told them: those that are forwarded, with what this proxy adds, names in lower case. */
+import type { Exchange } from '../exchange.ts';
+import type { RequestHead } from '#wire/h1/head.ts';
+import { FIELD } from '#wire/h1/head.ts';
+import type { FieldPair } from './authorizer.ts';
+
+/** Every field but Host, in their order. */
+export function toldFields({ bytes, fields }: RequestHead, exchange: Exchange): readonly FieldPair[] {
+  const told: FieldPair[] = [];
+  const { count, dropped, ids, ranges } = fields;
+  for (let index = 0; index < count; index++) {
+    if (dropped[index] !== 0 || ids[index] === FIELD.host) continue;
+    const at = 4 * index;
+    const name = bytes.toString('latin1', ranges[at] ?? 0, ranges[at + 1] ?? 0).toLowerCase();
+    told.push([name, bytes.toString('latin1', ranges[at + 2] ?? 0, ranges[at + 3] ?? 0)]);
+  }
+  return [...told, ...pairsOf(exchange.connection.forwardedFields.toString('latin1')), ...pairsOf(exchange.addedFields)];
+}
+
+/** Values of one name joined by a comma without a blank, as Envoy's map of headers has them. */
+export function joinedFields(pairs: readonly FieldPair[]): ReadonlyMap<string, string> {
+  const joined = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    const before = joined.get(name);
+    joined.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  return joined;
+}
+
+/** The target that is forwarded: path and query. */
+export function targetOf(head: RequestHead, { rewrittenTarget }: Exchange): string {
+  return rewrittenTarget === '' ? head.bytes.toString('latin1', head.targetStart, head.targetEnd) : rewrittenTarget;
+}
+
+/** Host as it was sent. */
+export function hostOf({ bytes, fields, hostIndex }: RequestHead, { authority }: Exchange): string {
+  if (hostIndex < 0) return authority;
+  const at = 4 * hostIndex;
+  return bytes.toString('latin1', fields.ranges[at + 2] ?? 0, fields.ranges[at + 3] ?? 0);
+}
+
+/** Lines that we wrote ourselves. */
+function pairsOf(lines: string): readonly FieldPair[] {
+  return lines
+    .split('\r\n')
+    .filter((line) => line !== '')
+    .map((line): FieldPair => {
+      const colon = line.indexOf(': ');
+      return [line.slice(0, colon), line.slice(colon + 2)];
+    });
+}
