@@ -19,14 +19,28 @@ export interface BundleExpectation {
   /** Milliseconds since 1970. */
   readonly nowMs: number;
   /** The last bundle that was loaded; null for none. */
-  readonly last: Pick<BundleManifest, 'revision' | 'digest'> | null;
+  readonly last: LoadedBundle | null;
+  /** It ends so long after its beginning, whatever it says itself; left out for no such bound. */
+  readonly maxAgeMs?: number;
 }
 
-export type BundleVerdict =
-  | { readonly ok: true; readonly manifest: BundleManifest; readonly policy: CompiledPolicy; readonly keyId: string }
-  | { readonly ok: false; readonly code: BundleRefusal };
+/** What is remembered of a bundle, so that no older one follows it. */
+export type LoadedBundle = Pick<BundleManifest, 'revision' | 'digest'>;
 
-export function readBundle(bytes: Uint8Array, { keys, last, nowMs, workload }: BundleExpectation): BundleVerdict {
+export type BundleVerdict =
+  | {
+      readonly ok: true;
+      readonly manifest: BundleManifest;
+      readonly policy: CompiledPolicy;
+      readonly keyId: string;
+      /** When it ends, milliseconds since 1970: by what it says, or by its age. */
+      readonly expiresMs: number;
+    }
+  /** `manifest` only of a bundle whose signature, digest and workload are right. */
+  | { readonly ok: false; readonly code: BundleRefusal; readonly manifest: BundleManifest | null };
+
+export function readBundle(bytes: Uint8Array, expectation: BundleExpectation): BundleVerdict {
+  const { keys, last, maxAgeMs = Infinity, nowMs, workload } = expectation;
   if (bytes.length > MAX_BUNDLE_BYTES) return refuse('bundle_size');
   const bundle = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bundle.length < HEAD.parts || !bundle.subarray(0, MAGIC.length).equals(MAGIC)) return refuse('bundle_format');
@@ -44,16 +58,17 @@ export function readBundle(bytes: Uint8Array, { keys, last, nowMs, workload }: B
   if (manifest === null) return refuse('bundle_manifest');
   if (digestOf([facts, wasm, model]) !== manifest.digest) return refuse('bundle_digest');
   if (workloadText(manifest.workload) !== workloadText(workload)) return refuse('bundle_workload');
-  if (nowMs < manifest.notBefore) return refuse('bundle_not_yet_valid');
-  if (nowMs >= manifest.expires) return refuse('bundle_expired');
-  if (last !== null && manifest.revision < last.revision) return refuse('bundle_downgrade');
+  const expiresMs = Math.min(manifest.expires, manifest.notBefore + maxAgeMs);
+  if (nowMs < manifest.notBefore) return refuse('bundle_not_yet_valid', manifest);
+  if (nowMs >= expiresMs) return refuse('bundle_expired', manifest);
+  if (last !== null && manifest.revision < last.revision) return refuse('bundle_downgrade', manifest);
   if (last !== null && manifest.revision === last.revision && manifest.digest !== last.digest)
-    return refuse('bundle_revision_reused');
+    return refuse('bundle_revision_reused', manifest);
   const read = parsePolicyText(facts.toString('utf8'));
-  if (read === null || read.revision !== manifest.policyRevision) return refuse('bundle_policy');
+  if (read === null || read.revision !== manifest.policyRevision) return refuse('bundle_policy', manifest);
   // Copies: a view would keep the whole file in memory.
   const policy = { ...read, wasm: new Uint8Array(wasm), model: new Uint8Array(model) };
-  return { ok: true, manifest, policy, keyId };
+  return { ok: true, manifest, policy, keyId, expiresMs };
 }
 
 type Parts = readonly [manifest: Buffer, facts: Buffer, wasm: Buffer, model: Buffer];
@@ -70,12 +85,18 @@ function partsOf(bundle: Buffer): Parts | null {
   return at === bundle.length ? parts : null;
 }
 
-function refuse(code: BundleRefusal): BundleVerdict {
-  return { ok: false, code };
+function refuse(code: BundleRefusal, manifest: BundleManifest | null = null): BundleVerdict {
+  return { ok: false, code, manifest };
 }
 
-/** Why a bundle is not loaded, in the order of the checks. The text may change, the code may not. */
+/**
+ * Why a bundle is not loaded, in the order of the checks. The text may change, the code may not. The first three and the last are
+ * found by whoever brings the bytes and tries the policy.
+ */
 export const BUNDLE_REFUSALS = {
+  bundle_unreadable: 'Its file is missing or cannot be read.',
+  bundle_key: 'A file of `keys` holds no public key of Ed25519.',
+  bundle_state: 'What was kept of former bundles cannot be believed, so that a downgrade would go unseen.',
   bundle_size: 'It is larger than 64 MiB.',
   bundle_format: 'It does not begin as a bundle does, or its parts do not fill it.',
   bundle_version: 'Its format is of another version.',
@@ -89,6 +110,7 @@ export const BUNDLE_REFUSALS = {
   bundle_downgrade: 'A later revision was loaded before.',
   bundle_revision_reused: 'Another bundle of the same revision was loaded before.',
   bundle_policy: 'Its policy is not one that a compiler writes.',
+  bundle_selftest: 'Its module does not load, or decides otherwise than the policies in it.',
 } as const;
 
 export type BundleRefusal = keyof typeof BUNDLE_REFUSALS;
