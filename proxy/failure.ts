@@ -25,7 +25,8 @@ export interface FailureRow {
 
 export const FAILURES = {
   denied_by_policy: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy denies the request.' },
-  policy_unavailable: { flag: 'PUN', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'No policy set is in force: none was found, or none compiles.' },
+  policy_unavailable: { flag: 'PUN', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'No policy set is in force: none was found, none compiles, or its bundle is refused.' },
+  policy_expired: { flag: 'PEX', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy bundle that was in force has expired, and no other has taken its place.' },
   revoked: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy in force now denies what was allowed when it began; it was ended while it was open.' },
   token_expired: { flag: 'UAEX', source: 'downstream', http: 401, grpc: 16, retry: 'never', closes: false, what: 'The token that the request came with ran out while it was open.' },
   engine_error: { flag: 'PEE', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy engine failed on this request.' },

@@ -21,13 +21,15 @@ import { InboundListener } from './listen/inbound-listener.ts';
 import { acceptQueuesEmpty, listenersClosed } from './listen/listener.ts';
 import { OutboundListener } from './listen/outbound-listener.ts';
 import { outboundCarrier } from './outbound.ts';
-import { noPolicy, policySnapshot } from './policy-snapshot.ts';
+import { PolicyExpiry } from './policy-expiry.ts';
+import { expiredPolicy, noPolicy, policySnapshot } from './policy-snapshot.ts';
 import { collect } from './report/collect.ts';
 import { LineSink } from './report/line-sink.ts';
 import { Report } from './report/report.ts';
 import { Revoker } from './revoke/revoker.ts';
 import type { Samples } from './report/samples.ts';
 import { Runtime } from './runtime.ts';
+import type { PolicySnapshot } from './snapshot.ts';
 import { outboundRoute, TCP_PROTOCOLS } from './tcp/tcp-route.ts';
 import { upstreamSamples, upstreamStates } from './upstream/upstream-state.ts';
 import { Upstreams } from './upstream/upstreams.ts';
@@ -42,6 +44,7 @@ export class Sidecar {
   readonly #authorizers: Authorizers;
   readonly #cache = new VerifyCache();
   readonly #revoker: Revoker;
+  readonly #expiry = new PolicyExpiry(systemClock, () => this.#policyExpired());
   #policyFaults: readonly DocumentFault[] = [];
   #identityFault: string | null = null;
   #isListening = false;
@@ -91,7 +94,7 @@ export class Sidecar {
     const { identity, policy } = this.runtime.snapshot;
     if (identity === null) return `no identity${this.#identityFault === null ? '' : `: ${this.#identityFault}`}`;
     if (identity.svid.notAfterMs <= this.runtime.clock.nowMs()) return 'the SVID has expired';
-    return policy.state === 'missing' || policy.state === 'invalid' ? `no policy in force: ${policy.state}` : null;
+    return policy.state === 'ok' || policy.state === 'allow_all' ? null : `no policy in force: ${policy.state}`;
   }
 
   /** The admin interface's answer to `GET url`; null when there is no such thing. */
@@ -139,19 +142,15 @@ export class Sidecar {
     const faults = [...answer.configFaults, ...answer.policyFaults];
     this.#policyFaults = faults;
     const isGood = answer.policyState === 'ok' || answer.policyState === 'allow_all';
-    if (!isGood && (current.state === 'ok' || current.state === 'allow_all')) {
+    for (const { code } of answer.policyFaults) this.runtime.report.policyRefused(code);
+    if (!isGood && current.state !== 'missing' && current.state !== 'invalid') {
       this.#logFaults(answer.policyState === 'missing' ? 'no policy document is left' : 'policy refused', faults);
       return;
     }
     if (!isGood) this.#logFaults(`no policy in force: ${answer.policyState}`, faults);
-    if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) return;
-    const policy = policySnapshot(answer, policies.whenNoneSelects, this.runtime.clock.nowMs());
-    this.runtime.snapshot = { ...this.runtime.snapshot, policy };
-    this.#revoker.policyChanged();
-    this.#log.info(
-      { revision: policy.engine.revision, state: policy.state, documents: policy.documents, selected: policy.selected },
-      'policy in force',
-    );
+    else if (faults.length > 0) this.#logFaults('a policy with faults beside it', faults);
+    if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) this.#prolong(answer);
+    else this.#enforce(policySnapshot(answer, policies.whenNoneSelects, this.runtime.clock.nowMs()));
   }
 
   /**
@@ -173,6 +172,28 @@ export class Sidecar {
   reopenLogs(): void {
     this.runtime.report.accessLog?.reopen();
     this.runtime.report.flows?.reopen();
+  }
+
+  /** The same policy, told anew: by a bundle of its own time, for one. */
+  #prolong({ bundle, isKeptCopy, policyExpiresMs }: PrepareAnswer): void {
+    const { policy } = this.runtime.snapshot;
+    this.runtime.snapshot = { ...this.runtime.snapshot, policy: { ...policy, bundle, isKeptCopy, expiresMs: policyExpiresMs } };
+    this.#expiry.await(policyExpiresMs);
+  }
+
+  #enforce(policy: PolicySnapshot): void {
+    this.runtime.snapshot = { ...this.runtime.snapshot, policy };
+    this.#expiry.await(policy.state === 'ok' ? policy.expiresMs : null);
+    this.#revoker.policyChanged();
+    const { bundle, documents, engine, selected, state } = policy;
+    const told = bundle === null ? {} : { bundle: bundle.revision };
+    this.#log.info({ revision: engine.revision, ...told, state, documents, selected }, 'policy in force');
+  }
+
+  #policyExpired(): void {
+    const { policy } = this.runtime.snapshot;
+    this.#log.error({ code: 'policy_expired', revision: policy.engine.revision }, 'the policy has expired, everything is denied');
+    this.#enforce(expiredPolicy(policy, this.runtime.clock.nowMs()));
   }
 
   #build(): void {

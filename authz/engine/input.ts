@@ -74,7 +74,8 @@ export const DECISION_CODES = {
   mtls_required: 'The connection is plaintext and mutual TLS is required.',
   bad_path: 'The path cannot be brought into canonical form.',
   policy_missing: 'There is no policy source, or it holds no document.',
-  policy_invalid: 'The policy set does not compile.',
+  policy_invalid: 'The policy set does not compile, or its bundle is refused.',
+  policy_expired: 'The bundle that was in force has expired, and no other has taken its place.',
   engine_error: 'The policy engine failed.',
   provider_unavailable:
     'An external authorizer that the policy names gave no answer: there is none of the name, or it is out of reach.',

@@ -11,6 +11,7 @@ import { selectPolicies } from '#authz/policy/select.ts';
 import type { DocumentFault } from '#proto/prepare.ts';
 
 import type { Compile, Compiled } from './prepare.ts';
+import { samplesFor } from './samples-for.ts';
 
 /** Compiles the policies, self-test included. Never throws: a compiler that fails is a fault of the set. */
 export const compile: Compile = ({ documents, set: documentSet }, config, nowMs) => {
@@ -47,13 +48,3 @@ export function wideningFault({ position, text }: Widening): DocumentFault {
   const fix = 'Narrow the rule to what the ceiling allows';
   return { ...position, code: 'PN0401', path: '', message: `Cannot compile the policies: ${text}`, fix };
 }
-
-/** The interpreter looks at every rule: fewer samples of a larger set, so that a change is in force within half a second. */
-function samplesFor(rules: number): number {
-  return Math.max(LEAST_SAMPLES, Math.min(MOST_SAMPLES, Math.floor(RULES_TO_JUDGE / Math.max(1, rules))));
-}
-
-/** Some 2.5 us each, cold. */
-const RULES_TO_JUDGE = 30_000;
-const LEAST_SAMPLES = 8;
-const MOST_SAMPLES = 200;

@@ -1,7 +1,10 @@
-/** One preparation: the configuration file read and judged, its policies found and compiled for the workload that it describes. */
-import { readPolicyFiles } from '#authz/policy/files.ts';
-import type { PolicyReading } from '#authz/policy/read.ts';
+/**
+ * One preparation: the configuration file read and judged, its policies found and compiled for the workload that it describes, or
+ * its bundle verified. Readers and compiler are loaded when there is something for them: of a bundle neither is needed.
+ */
+import type { LoadedBundle } from '#authz/bundle/read.ts';
 import type { CompiledPolicy } from '#authz/plan/compiled.ts';
+import type { PolicyReading } from '#authz/policy/read.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault, PolicyState, PrepareAnswer } from '#proto/prepare.ts';
 
@@ -19,41 +22,48 @@ export interface Compiled {
 /** Compiles the policies in force for the workload of a configuration; see cli/prepare/compile.ts. */
 export type Compile = (reading: PolicyReading, config: ProxyConfig, nowMs: number) => Promise<Compiled>;
 
+export interface PrepareOptions {
+  readonly compile: Compile;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+  readonly lastBundle: LoadedBundle | null;
+  /** Whether to read and write the folder `policies.lastKnownGood`; whoever only looks leaves it alone. */
+  readonly keeps: boolean;
+}
+
 export type Prepared = Omit<PrepareAnswer, 'id' | 'cpuMs'>;
 
-/** Reads `file` and what it names. Never throws: whatever is wrong is in the answer, and then there is no policy. */
-export async function prepare(file: string, compile: Compile, nowMs: number): Promise<Prepared> {
+export type PreparedPolicies = Omit<Prepared, 'config' | 'configFaults' | 'watched'>;
+
+/** Reads `file` and what it names. Never throws: whatever is wrong is in the answer, and then no policy comes of it. */
+export async function prepare(file: string, options: PrepareOptions): Promise<Prepared> {
   const { config, faults: configFaults } = readConfigFile(file);
-  if (config === null) {
-    return {
-      config,
-      configFaults,
-      policy: null,
-      policyFaults: [],
-      policyState: 'invalid',
-      policyValidUntilMs: null,
-      watched: [file],
-    };
-  }
-  const policies = await preparePolicies(config, compile, nowMs);
-  return { config, configFaults, ...policies, watched: [file, ...watchedPaths(config.policies.files)] };
+  if (config === null) return { config, configFaults, ...without('invalid'), watched: [file] };
+  const policies = await preparePolicies(config, options);
+  return { config, configFaults, ...policies, watched: [file, ...sourcesOf(config)] };
 }
 
-type PreparedPolicies = Pick<PrepareAnswer, 'policy' | 'policyFaults' | 'policyState' | 'policyValidUntilMs'>;
+/** No policy, and why. */
+export function without(policyState: PolicyState, policyFaults: readonly DocumentFault[] = []): PreparedPolicies {
+  const nothing = { policy: null, bundle: null, isKeptCopy: false, policyExpiresMs: null, policyValidUntilMs: null };
+  return { ...nothing, policyFaults, policyState };
+}
 
 /** INVARIANT: `allow_all` comes of the setting alone; nothing that is missing or wrong leads to it. */
-async function preparePolicies(config: ProxyConfig, compile: Compile, nowMs: number): Promise<PreparedPolicies> {
-  const { files, allowAll, allowEmpty } = config.policies;
+async function preparePolicies(config: ProxyConfig, options: PrepareOptions): Promise<PreparedPolicies> {
+  const { allowAll, bundle } = config.policies;
   if (allowAll) return without('allow_all');
-  const reading = readPolicyFiles(files);
-  if (reading.faults.length > 0) return without('invalid', reading.faults);
-  if (reading.documents.length === 0 && !allowEmpty) return without('missing');
-
-  const { policy, faults, validUntilMs } = await compile(reading, config, nowMs);
-  if (policy === null || faults.length > 0) return without('invalid', faults);
-  return { policy, policyFaults: [], policyState: 'ok', policyValidUntilMs: validUntilMs };
+  if (bundle !== null) {
+    const { prepareBundle } = await import('./policy-bundle.ts');
+    return prepareBundle(bundle, config, options);
+  }
+  const { prepareFiles } = await import('./policy-files.ts');
+  return prepareFiles(config, options);
 }
 
-function without(policyState: PolicyState, policyFaults: readonly DocumentFault[] = []): PreparedPolicies {
-  return { policy: null, policyFaults, policyState, policyValidUntilMs: null };
+function sourcesOf({ identity, policies }: ProxyConfig): readonly string[] {
+  const { bundle, files, lastKnownGood } = policies;
+  if (bundle !== null) return [bundle.file, ...bundle.keys];
+  // What is kept is sealed by the key of the identity, and sealed anew with the next one.
+  return [...watchedPaths(files), ...(lastKnownGood === null ? [] : [identity.files.key])];
 }

@@ -150,7 +150,7 @@ describe('the process of the preparer', () => {
     writeFileSync(join(folder, 'proxy.yaml'), config('{ files: [proxy.yaml.d], allowEmpty: true }'));
     mkdirSync(join(folder, 'proxy.yaml.d'));
     const exited = once(child, 'exit');
-    child.send({ id: 7, file: join(folder, 'proxy.yaml') });
+    child.send({ id: 7, file: join(folder, 'proxy.yaml'), lastBundle: null });
     const message: unknown[] = await once(child, 'message');
     expect(message[0]).toMatchObject({ id: 7, policyState: 'invalid' });
     expect(await exited).toEqual([0, null]);
@@ -160,7 +160,7 @@ describe('the process of the preparer', () => {
   test('ends when its parent lets go of it', async () => {
     const child = fork(MODULE, [], { serialization: 'advanced', execArgv: [] });
     await once(child, 'spawn');
-    child.send({ id: 1, file: '/nowhere/proxy.yaml' });
+    child.send({ id: 1, file: '/nowhere/proxy.yaml', lastBundle: null });
     await once(child, 'message');
     const exited = once(child, 'exit');
     child.disconnect();

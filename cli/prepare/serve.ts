@@ -28,9 +28,9 @@ export function serve(compile: Compile, idleMs: number): void {
   });
 }
 
-async function answerTo({ id, file }: PrepareRequest, compile: Compile): Promise<PrepareAnswer> {
+async function answerTo({ file, id, lastBundle }: PrepareRequest, compile: Compile): Promise<PrepareAnswer> {
   const before = process.cpuUsage();
-  const prepared = await prepare(file, compile, Date.now());
+  const prepared = await prepare(file, { compile, nowMs: Date.now(), lastBundle, keeps: true });
   const { user, system } = process.cpuUsage(before);
   return { id, ...prepared, cpuMs: (user + system) / 1_000 };
 }

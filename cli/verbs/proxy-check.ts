@@ -27,7 +27,7 @@ export async function proxyCheck(options: ProxyCheckOptions, io: VerbStreams): P
   if (file === null)
     throw new ExitError(EXIT.usage, 'Cannot check the configuration: found no file', 'postern proxy --check -c FILE');
 
-  const prepared = await prepare(resolve(file), compile, Date.now());
+  const prepared = await prepare(resolve(file), { compile, nowMs: Date.now(), lastBundle: null, keeps: false });
   const faults = [...prepared.configFaults, ...prepared.policyFaults];
   for (const fault of faults) io.stderr.write(`${formatFault(asNamed(fault, file))}\n`);
   if (prepared.config === null || faults.length > 0) {

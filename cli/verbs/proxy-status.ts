@@ -56,6 +56,12 @@ export function statusText({ config, policy, identity, connections }: Status, no
     ],
     ['REVISION', policy.revision],
   ];
+  if (policy.bundle) {
+    const { keyId, revision } = policy.bundle;
+    const ends = policy.expires === undefined ? '' : `, ${endText(Date.parse(policy.expires) - nowMs)}`;
+    lines.push(['BUNDLE', `revision ${revision}${ends}, signed by ${keyId.slice(0, 16)}`]);
+  }
+  if (policy.isKeptCopy === true) lines.push(['SOURCE', 'the last good copy on disk']);
   for (const { worker, pid, revision } of policy.workers ?? [])
     lines.push(['WORKER', `${worker}, pid ${pid}${revision === policy.revision ? '' : `, revision ${revision ?? 'unknown'}`}`]);
   if (typeof identity.fault === 'string') lines.push(['REFUSED', `new identity: ${identity.fault}`]);
@@ -82,6 +88,10 @@ export function statusText({ config, policy, identity, connections }: Status, no
   ].join('');
 }
 
+function endText(leftMs: number): string {
+  return leftMs <= 0 ? `expired ${ageText(-leftMs)} ago` : `expires in ${ageText(leftMs)}`;
+}
+
 const address = z.object({ host: z.string(), port: z.number() });
 const listen = z.union([address, z.object({ socket: z.string() })]);
 
@@ -101,6 +111,9 @@ const statusSchema = z.object({
     documents: z.number(),
     selected: z.number(),
     loadedAt: z.string(),
+    expires: z.string().optional(),
+    isKeptCopy: z.boolean().optional(),
+    bundle: z.object({ revision: z.number(), keyId: z.string() }).nullish(),
     faults: z.array(z.object({ file: z.string(), line: z.number(), column: z.number(), message: z.string() })),
     workers: z.array(z.object({ worker: z.number(), pid: z.number(), revision: z.string().optional() })).optional(),
   }),

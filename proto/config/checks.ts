@@ -142,9 +142,24 @@ function* pathPolicyFindings({ inbound }: ProxyConfig): Generator<Finding> {
 }
 
 function* policyFindings({ policies }: ProxyConfig): Generator<Finding> {
-  if (!policies.allowAll || policies.files.length === 0) return;
-  const message = 'found allowAll beside files, wanted one of them';
-  yield { code: 'PN0513', path: ['spec', 'policies', 'allowAll'], message, fix: 'leave allowAll out, and the policies decide' };
+  const { allowAll, allowEmpty, bundle, files, lastKnownGood } = policies;
+  const path = ['spec', 'policies'];
+  if (allowAll && (files.length > 0 || bundle !== null)) {
+    const message = `found allowAll beside ${bundle === null ? 'files' : 'a bundle'}, wanted one of them`;
+    yield { code: 'PN0513', path: [...path, 'allowAll'], message, fix: 'leave allowAll out, and the policies decide' };
+  }
+  if (bundle !== null && files.length > 0) {
+    const message = 'found a bundle beside files, wanted one of them';
+    yield { code: 'PN0513', path: [...path, 'bundle'], message, fix: 'compile the files into the bundle' };
+  }
+  if (bundle !== null && allowEmpty) {
+    const message = 'found allowEmpty beside a bundle, wanted it beside files only';
+    yield { code: 'PN0513', path: [...path, 'allowEmpty'], message, fix: 'leave it out: a bundle says itself that it is empty' };
+  }
+  if (lastKnownGood !== null && bundle === null && files.length === 0) {
+    const message = 'found lastKnownGood without files and without a bundle, wanted one of them';
+    yield { code: 'PN0513', path: [...path, 'lastKnownGood'], message, fix: 'leave it out: there is nothing to keep' };
+  }
 }
 
 function* socketFindings({ inbound, outbound, telemetry }: ProxyConfig): Generator<Finding> {

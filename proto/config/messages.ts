@@ -11,6 +11,9 @@ export const CONFIG_MESSAGES = {
   PN0512: 'A setting has a value that is not accepted.',
   PN0513: 'Two settings contradict each other.',
   PN0520: 'The policies are valid, but the compiler cannot take them.',
+  PN0521: 'There is no policy document; the last good set that was kept is in force.',
+  PN0522: 'The copy that was kept of the last good policies cannot be used.',
+  PN0523: 'The policies are in force, but no copy of them could be kept.',
 } as const;
 
 export type ConfigMessageCode = keyof typeof CONFIG_MESSAGES;

@@ -145,6 +145,15 @@ export interface CircuitConfig {
   readonly requests: number;
 }
 
+/** A signed, compiled policy. */
+export interface BundleConfig {
+  readonly file: string;
+  /** Files of the signers' public keys, PEM; never empty. */
+  readonly keys: readonly string[];
+  /** It ends so long after its beginning, whatever it says itself; 0 is no such bound. */
+  readonly maxAgeMs: number;
+}
+
 export interface ProxyConfig {
   /** The file that it was read from, absolute. */
   readonly file: string;
@@ -177,6 +186,10 @@ export interface ProxyConfig {
   readonly policies: {
     /** Files and folders, absolute; empty is no source. */
     readonly files: readonly string[];
+    /** In place of files, or null. */
+    readonly bundle: BundleConfig | null;
+    /** Folder, absolute, that keeps the last good policy over a restart; null keeps none. */
+    readonly lastKnownGood: string | null;
     readonly allowAll: boolean;
     readonly allowEmpty: boolean;
     readonly whenNoneSelects: 'allow' | 'deny';

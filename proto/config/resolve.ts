@@ -69,7 +69,7 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     })),
     hbone: spec.hbone === undefined ? null : { listen: listenAt(spec.hbone.listen), addresses: spec.hbone.addresses },
     concurrency: spec.concurrency,
-    policies: { ...policies, files: policies.files.map(absolute) },
+    policies: resolvePolicies(policies, absolute),
     authorizers: spec.authorizers.map((document) => resolveAuthorizer(document, absolute)),
     trustedForwarders: spec.trustedForwarders,
     limits: resolveLimits(spec.limits),
@@ -97,6 +97,16 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
       admin: orAbsolute(telemetry.admin),
     },
   };
+}
+
+function resolvePolicies(
+  { bundle, files, lastKnownGood, ...rest }: ProxyDocument['spec']['policies'],
+  absolute: (path: string) => string,
+): ProxyConfig['policies'] {
+  const resolved =
+    bundle === undefined ? null : { file: absolute(bundle.file), keys: bundle.keys.map(absolute), maxAgeMs: bundle.maxAge };
+  const folder = lastKnownGood === undefined ? null : absolute(lastKnownGood);
+  return { ...rest, files: files.map(absolute), bundle: resolved, lastKnownGood: folder };
 }
 
 function resolveLimits({ http2, grpcMessage, ...limits }: ProxyDocument['spec']['limits']): ProxyLimits {

@@ -153,11 +153,32 @@ const identitySchema = z.strictObject(
   { error: 'a map with trustDomain and files' },
 );
 
+const bundleSchema = z.strictObject(
+  {
+    file: filePath().describe('The bundle, as `postern policy compile` writes it. It is watched.'),
+    keys: list(filePath(), 'a list of files')
+      .min(1, { error: 'at least one file' })
+      .describe('Public keys (PEM, Ed25519) of those who may sign it.'),
+    maxAge: duration(0)
+      .prefault('0s')
+      .describe(
+        'Age, counted from when it comes into force, at which a bundle ends although it says later; 0s is no such bound.',
+      ),
+  },
+  { error: 'a map with file and keys' },
+);
+
 const policiesSchema = z.strictObject(
   {
     files: list(filePath(), 'a list of files and folders')
       .prefault([])
       .describe('Files and folders (*.yaml, *.yml, *.json) of policies.'),
+    bundle: bundleSchema.optional().describe('A signed, compiled bundle in place of files.'),
+    lastKnownGood: filePath()
+      .optional()
+      .describe(
+        'Folder that keeps the last good policies over a restart, and the highest revision of a bundle. For this sidecar alone.',
+      ),
     allowAll: flag(false).describe('Allow every request. Needs saying, because without any policy source everything is denied.'),
     allowEmpty: flag(false).describe(
       'Take a source without a document for a set without policies, instead of denying everything.',
@@ -167,7 +188,7 @@ const policiesSchema = z.strictObject(
     ),
     rootNamespace: dnsLabel().prefault('istio-system').describe('Policies of this namespace hold for every namespace.'),
   },
-  { error: 'a map with files' },
+  { error: 'a map with files or a bundle' },
 );
 
 const limitsSchema = z.strictObject(

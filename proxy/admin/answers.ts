@@ -1,6 +1,6 @@
 /** What one data process answers to its admin interface: the configuration, what is in force, who is connected, what was denied. */
 import type { ProxyConfig } from '#proto/config/proxy.ts';
-import type { DocumentFault } from '#proto/prepare.ts';
+import type { BundleFacts, DocumentFault } from '#proto/prepare.ts';
 import type { RecordedDecision } from '../report/decision-ring.ts';
 import { SECRET_FIELDS } from '../report/secret-fields.ts';
 import type { Runtime } from '../runtime.ts';
@@ -29,6 +29,9 @@ export function adminAnswer(url: string, source: AdminSource): unknown {
       documents: policy.documents,
       selected: policy.selected,
       loadedAt: new Date(policy.loadedMs).toISOString(),
+      ...(policy.expiresMs === null ? {} : { expires: new Date(policy.expiresMs).toISOString() }),
+      isKeptCopy: policy.isKeptCopy,
+      bundle: bundleAnswer(policy.bundle),
       faults: source.policyFaults(),
     };
   }
@@ -63,6 +66,12 @@ export function adminAnswer(url: string, source: AdminSource): unknown {
     return { ...withoutModel(entry), model: entry.model === null ? null : Buffer.from(entry.model).toString('base64') };
   }
   return null;
+}
+
+function bundleAnswer(bundle: BundleFacts | null): object | null {
+  if (bundle === null) return null;
+  const { digest, keyId, notBeforeMs, revision } = bundle;
+  return { revision, digest, keyId, notBefore: new Date(notBeforeMs).toISOString() };
 }
 
 function withoutModel(entry: RecordedDecision): object {

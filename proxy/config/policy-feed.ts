@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { LoadedBundle } from '#authz/bundle/read.ts';
 import { PosternError } from '#base/error.ts';
 import type { Log } from '#base/log.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
@@ -22,6 +23,9 @@ export class PolicyFeed {
   readonly #preparer = new Preparer(preparerModule());
   #watch: ConfigWatch | null = null;
   #running = '';
+  #watched: readonly string[] = [];
+  /** That of the highest revision that was told so far. */
+  #lastBundle: LoadedBundle | null = null;
   #onAnswer: (answer: PrepareAnswer) => void = () => {};
   #isPreparing = false;
   #isStale = false;
@@ -39,7 +43,7 @@ export class PolicyFeed {
 
   /** Prepares now; the policies may be at fault, the file may not. Throws `PosternError` with the place of each fault. */
   async prepare(): Promise<GoodAnswer> {
-    const answer = await this.#preparer.prepare(this.#file);
+    const answer = await this.#ask();
     const { config } = answer;
     if (config === null) {
       throw new PosternError('bad_configuration', answer.configFaults.map(formatFault).join('\n'));
@@ -51,12 +55,7 @@ export class PolicyFeed {
   follow(first: GoodAnswer, onAnswer: (answer: PrepareAnswer) => void): void {
     this.#running = comparable(first.config);
     this.#onAnswer = onAnswer;
-    this.#watch?.close();
-    this.#watch = new ConfigWatch({
-      paths: [...new Set([this.#file, ...first.config.policies.files, ...first.watched])],
-      pollMs: POLL_MS,
-      onChange: () => this.reload(),
-    });
+    this.#observe([...first.config.policies.files, ...first.watched]);
     this.#awaitBoundary(first.policyValidUntilMs);
   }
 
@@ -68,8 +67,7 @@ export class PolicyFeed {
       return;
     }
     this.#isPreparing = true;
-    this.#preparer
-      .prepare(this.#file)
+    this.#ask()
       .then((answer) => this.#answered(answer))
       .catch((error: unknown) => this.#log.error({ error: String(error) }, 'policies not read, the last good set stays in force'))
       .finally(() => {
@@ -99,8 +97,27 @@ export class PolicyFeed {
         'the configuration file changed; listeners, identity and telemetry take effect at the next start or upgrade',
       );
     }
+    if (answer.config !== null) this.#observe([...answer.config.policies.files, ...answer.watched]);
     this.#awaitBoundary(answer.policyValidUntilMs);
     this.#onAnswer(answer);
+  }
+
+  async #ask(): Promise<PrepareAnswer> {
+    const answer = await this.#preparer.prepare(this.#file, this.#lastBundle);
+    const { bundle } = answer;
+    if (bundle !== null && bundle.revision >= (this.#lastBundle?.revision ?? 0)) {
+      this.#lastBundle = { revision: bundle.revision, digest: bundle.digest };
+    }
+    return answer;
+  }
+
+  /** Looks for changes of these paths from now on. */
+  #observe(paths: readonly string[]): void {
+    const watched = [...new Set([this.#file, ...paths])];
+    if (this.#watch !== null && JSON.stringify(watched) === JSON.stringify(this.#watched)) return;
+    this.#watched = watched;
+    this.#watch?.close();
+    this.#watch = new ConfigWatch({ paths: watched, pollMs: POLL_MS, onChange: () => this.reload() });
   }
 
   /** Policies that begin, expire or follow a schedule: prepares anew when they do. Looks often, because the clock may be set. */

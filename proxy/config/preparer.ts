@@ -3,6 +3,7 @@
  * idle. A child that dies or does not answer is a failed preparation, never a hang.
  */
 import { fork, type ChildProcess } from 'node:child_process';
+import type { LoadedBundle } from '#authz/bundle/read.ts';
 import { PosternError } from '#base/error.ts';
 import type { PrepareAnswer, PrepareRequest } from '#proto/prepare.ts';
 
@@ -21,17 +22,17 @@ export class Preparer {
   }
 
   /** Reads and compiles everything that the configuration file names. */
-  async prepare(file: string): Promise<PrepareAnswer> {
+  async prepare(file: string, lastBundle: LoadedBundle | null = null): Promise<PrepareAnswer> {
     try {
-      return await this.#ask(file);
+      return await this.#ask(file, lastBundle);
     } catch (error) {
       // The child may end, idle, in the very moment in which it is asked; a new one is asked once.
       if (!(error instanceof PosternError) || error.code !== 'prepare_failed') throw error;
-      return await this.#ask(file);
+      return await this.#ask(file, lastBundle);
     }
   }
 
-  async #ask(file: string): Promise<PrepareAnswer> {
+  async #ask(file: string, lastBundle: LoadedBundle | null): Promise<PrepareAnswer> {
     const child = this.#running();
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<PrepareAnswer>();
@@ -40,7 +41,7 @@ export class Preparer {
       reject(new PosternError('prepare_timeout', `Cannot prepare "${file}": no answer within ${this.#timeoutMs} ms`));
       child.kill('SIGKILL');
     }, this.#timeoutMs);
-    const request: PrepareRequest = { id, file };
+    const request: PrepareRequest = { id, file, lastBundle };
     child.send(request, (error) => {
       if (error !== null) reject(new PosternError('prepare_failed', `Cannot prepare "${file}": ${error.message}`));
     });

@@ -51,6 +51,8 @@ export function enforce(decision: Decision): Failure | null {
     case 'policy_missing':
     case 'policy_invalid':
       return 'policy_unavailable';
+    case 'policy_expired':
+      return 'policy_expired';
     case 'engine_error':
       return 'engine_error';
     default:

@@ -45,7 +45,8 @@ export function hboneCarrier(addresses: readonly string[], entries: readonly Tun
     const denied = denies(connection, entry, exchange.snapshot.policy.engine);
     if (denied !== null) {
       exchange.decision = denied;
-      return enforce(denied) === 'denied_by_policy' ? 'tunnel_denied' : 'policy_unavailable';
+      const failure = enforce(denied);
+      return failure === null || failure === 'denied_by_policy' ? 'tunnel_denied' : failure;
     }
     return open(caller, target, entry);
   };

@@ -91,6 +91,9 @@ function fillProcess(runtime: Runtime, gauge: MakeGauge): void {
     { revision: policy.engine.revision, state: policy.state },
     policy.loadedMs / 1000,
   );
+  if (policy.expiresMs !== null) gauge('postern_policy_expiry_timestamp_seconds').set(policy.expiresMs / 1000);
+  const refused = gauge('postern_policy_refusals_total');
+  for (const [code, count] of report.policyRefusals) refused.set({ code }, count);
   gauge('postern_process_resident_bytes').set(process.memoryUsage.rss());
 }
 

@@ -69,6 +69,16 @@ export const METRICS = {
     help: 'When the policy set in force was loaded.',
     merging: 'max',
   },
+  postern_policy_expiry_timestamp_seconds: {
+    labels: [],
+    help: 'When the policy in force, which came from a bundle, runs out and everything is denied.',
+    merging: 'min',
+  },
+  postern_policy_refusals_total: {
+    labels: ['code'],
+    help: 'Faults of policies and bundles that were refused, by code.',
+    merging: 'max',
+  },
   postern_rejudged_total: {
     labels: [],
     help: 'What was open when policy or bundles changed and was judged again: exchanges, connections.',

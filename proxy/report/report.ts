@@ -62,6 +62,8 @@ export class Report {
    */
   readonly decisions = new Map<Decision, { count: number }>();
   readonly failures = new Map<Failure, number>();
+  /** Refused policies by the code of each fault; as many as there are codes. */
+  readonly policyRefusals = new Map<string, number>();
   readonly tcp = new TcpCounts();
   readonly plaintextCallers = new PlaintextCallers();
   readonly accessLog: LineSink | null;
@@ -74,6 +76,10 @@ export class Report {
     this.flows = options.flows;
     this.#workload = options.workload;
     this.ring = new DecisionRing(options.ringSize);
+  }
+
+  policyRefused(code: string): void {
+    this.policyRefusals.set(code, (this.policyRefusals.get(code) ?? 0) + 1);
   }
 
   /** Records a finished exchange. */
