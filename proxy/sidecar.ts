@@ -70,7 +70,7 @@ export class Sidecar {
     });
     this.#revoker = new Revoker(this.runtime, this.#cache);
     this.#upstreams = new Upstreams(this.runtime, this.#cache);
-    this.#authorizers = buildAuthorizers(config.authorizers, this.runtime, this.#upstreams);
+    this.#authorizers = buildAuthorizers(config, this.runtime, this.#upstreams, log);
     this.#build();
   }
 
@@ -94,7 +94,8 @@ export class Sidecar {
     const { identity, policy } = this.runtime.snapshot;
     if (identity === null) return `no identity${this.#identityFault === null ? '' : `: ${this.#identityFault}`}`;
     if (identity.svid.notAfterMs <= this.runtime.clock.nowMs()) return 'the SVID has expired';
-    return policy.state === 'ok' || policy.state === 'allow_all' ? null : `no policy in force: ${policy.state}`;
+    if (policy.state !== 'ok' && policy.state !== 'allow_all') return `no policy in force: ${policy.state}`;
+    return this.#authorizers.notServable();
   }
 
   /** The admin interface's answer to `GET url`; null when there is no such thing. */
@@ -111,7 +112,7 @@ export class Sidecar {
 
   /** What was counted so far. */
   samples(): Samples {
-    return { ...collect(this.runtime), ...upstreamSamples(this.#upstreams.services) };
+    return { ...collect(this.runtime), ...upstreamSamples(this.#upstreams.services), ...this.#authorizers.samples() };
   }
 
   /** Puts an identity in force, everywhere. */
@@ -166,12 +167,13 @@ export class Sidecar {
     await this.runtime.endDrain(listenersClosed());
     this.runtime.wheel.stop();
     const { accessLog, flows } = this.runtime.report;
-    await Promise.all([accessLog?.close(LOG_CLOSE_MS), flows?.close(LOG_CLOSE_MS)]);
+    await Promise.all([accessLog?.close(LOG_CLOSE_MS), flows?.close(LOG_CLOSE_MS), this.#authorizers.close()]);
   }
 
   reopenLogs(): void {
     this.runtime.report.accessLog?.reopen();
     this.runtime.report.flows?.reopen();
+    this.#authorizers.reopenLogs();
   }
 
   /** The same policy, told anew: by a bundle of its own time, for one. */

@@ -1,5 +1,5 @@
 /**
- * Bundles the command, the sidecar's data process and its preparer into dist/, for images and packages. What two of them share is
+ * Bundles the command, the sidecar's data process with its threads and its preparer into dist/, for images and packages. What two of them share is
  * a chunk of its own; each process loads only what it reaches, and what the data process reaches is an allow-list.
  *
  *     node tools/bundle.ts               writes dist/, minified
@@ -23,7 +23,13 @@ interface Reach {
 }
 
 const ROOT = join(import.meta.dirname, '..');
-const ENTRIES: Readonly<Record<string, string>> = { cli: 'cli/main.ts', proxy: 'proxy/main.ts', prepare: 'cli/prepare/main.ts' };
+const ENTRIES: Readonly<Record<string, string>> = {
+  cli: 'cli/main.ts',
+  proxy: 'proxy/main.ts',
+  prepare: 'cli/prepare/main.ts',
+  'opa-worker': 'authz/opa/worker.ts',
+  'opa-office': 'proxy/opa/office.ts',
+};
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -46,7 +52,7 @@ const chunks = new Map(output.filter((file) => file.type === 'chunk').map((chunk
 for (const name of Object.keys(ENTRIES)) {
   const { atStart, ever } = reach(`${name}.js`);
   console.log(
-    `${`${name}.js`.padEnd(12)} ${kib(atStart)} KiB at start, ${kib(ever)} KiB in all, ${packagesOf(ever).join(' ') || 'no packages'}`,
+    `${`${name}.js`.padEnd(14)} ${kib(atStart)} KiB at start, ${kib(ever)} KiB in all, ${packagesOf(ever).join(' ') || 'no packages'}`,
   );
 }
 

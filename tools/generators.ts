@@ -38,12 +38,17 @@ export const GENERATED: readonly Generated[] = [
 ];
 
 function decisionCodes(): string {
-  const rows = Object.entries(DECISION_CODES).map(([name, what]) => [code(name), what]);
+  const rows = Object.entries(DECISION_CODES).map(([name, what]) => [code(name), sentence(what)]);
   return `# Decision codes
 
 Why a decision is what it is: \`code\` in the answers of \`postern policy decide\`, \`decision_code\` in the access log.
 
 ${table(['code', 'what it says'], rows)}`;
+}
+
+/** Some of the texts are parts of sentences elsewhere. */
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
 }
 
 function failureCodes(): string {

@@ -2,6 +2,7 @@
  * What a decision is made from and what it is: plain values, so that a recorded input can be judged again later. Attributes of
  * the connection are told apart from those of the request, because the engine classifies the former once.
  */
+import { OPA_DENIALS } from '../opa/outcome.ts';
 
 /** Attributes that cannot change while a connection lives. */
 export interface ConnectionAttributes {
@@ -82,6 +83,7 @@ export const DECISION_CODES = {
   provider_timeout: 'An external authorizer did not answer in time.',
   provider_overloaded: 'As many questions as may wait for an external authorizer were waiting.',
   provider_error: 'An external authorizer failed, or answered what is no answer; the detail says what.',
+  ...OPA_DENIALS,
 } as const;
 
 export type DecisionCode = keyof typeof DECISION_CODES;

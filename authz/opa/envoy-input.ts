@@ -2,8 +2,8 @@
  * The input document of opa-envoy-plugin, version 3: Envoy's CheckRequest by the names of its JSON, members that are not set left
  * out, and beside it what the plugin derives from path and body. Pure: what is known of a request comes in, a document goes out.
  */
-import { parseQuery } from './builtins/encodings.ts';
 import { parseJson, toJson } from './json.ts';
+import { parseQuery } from './query.ts';
 
 /** An address of Envoy's, or null for none. */
 export interface EnvoyPeer {

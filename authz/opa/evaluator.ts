@@ -42,6 +42,9 @@ export class OpaEvaluator {
   #worker: Worker | null = null;
   #isReady = false;
   #isClosed = false;
+  /** No further question is taken; those that wait are answered. */
+  #isRetired = false;
+  readonly #loaded = Promise.withResolvers<boolean>();
   #nextId = 1;
   #timer: NodeJS.Timeout | null = null;
   #replaced = 0;
@@ -59,10 +62,16 @@ export class OpaEvaluator {
     return { waiting: this.#waiting.size, replaced: this.#replaced, overloaded: this.#overloaded };
   }
 
+  /** Resolves with whether the policy could be loaded, once that is known. */
+  loaded(): Promise<boolean> {
+    return this.#loaded.promise;
+  }
+
   /** @param input  JSON */
   decide(entrypoint: string, input: string, nowNs: bigint): Promise<EvaluatorAnswer> {
     const { deadlineMs, inputBytes, queue } = this.#start.limits;
-    if (this.#isClosed || this.#failedStarts >= MAX_FAILED_STARTS) return Promise.resolve(denied('opa_unavailable'));
+    if (this.#isClosed || this.#isRetired || this.#failedStarts >= MAX_FAILED_STARTS)
+      return Promise.resolve(denied('opa_unavailable'));
     if (input.length > inputBytes) return Promise.resolve(denied('opa_input_too_large'));
     if (this.#waiting.size >= queue) {
       this.#overloaded++;
@@ -76,9 +85,16 @@ export class OpaEvaluator {
     return promise;
   }
 
+  /** Takes no further question, answers those that wait, and ends. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#waiting.size === 0) void this.close();
+  }
+
   /** Denies what is waiting and ends the worker. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#loaded.resolve(false);
     this.#denyAll('opa_unavailable');
     if (this.#timer !== null) clearTimeout(this.#timer);
     const worker = this.#worker;
@@ -115,6 +131,7 @@ export class OpaEvaluator {
     if (answer.type === 'ready') {
       this.#isReady = true;
       this.#failedStarts = 0;
+      this.#loaded.resolve(true);
       return;
     }
     this.#settle(answer.id, answer.outcome);
@@ -124,6 +141,7 @@ export class OpaEvaluator {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     waiting?.settle(answer);
+    if (this.#isRetired && !this.#isClosed && this.#waiting.size === 0) void this.close();
   }
 
   /** The worker has ended by itself: the question that it was at ends with it. */
@@ -134,6 +152,7 @@ export class OpaEvaluator {
     if (this.#failedStarts < MAX_FAILED_STARTS) this.#replace();
     else {
       this.#worker = null;
+      this.#loaded.resolve(false);
       this.#denyAll('opa_unavailable');
     }
   }

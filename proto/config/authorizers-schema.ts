@@ -31,22 +31,23 @@ const bodySchema = z
 const common = {
   timeout: duration(1).prefault('250ms').describe('From the question to its answer.'),
   concurrency: count(1, 65_536).prefault(1_024).describe('Most questions under way; one more is denied.'),
-  failOpen: flag(false).describe('Let requests pass while there is no answer. Whoever stops the authorizer then decides.'),
   statusOnError: httpStatus().prefault(403).describe('Status of a denial for want of an answer.'),
   includeRequestBodyInCheck: bodySchema,
 };
 
-const address = {
+/** Of those that are asked over a connection. */
+const remote = {
+  ...common,
+  failOpen: flag(false).describe('Let requests pass while there is no answer. Whoever stops the authorizer then decides.'),
   service: host().describe('Address of the authorizer on this machine.'),
   port: count(1, 65_535).describe('Its port.'),
 };
 
-const grpcSchema = z.strictObject({ ...address, ...common }, { error: 'a map with service and port' });
+const grpcSchema = z.strictObject(remote, { error: 'a map with service and port' });
 
 const httpSchema = z.strictObject(
   {
-    ...address,
-    ...common,
+    ...remote,
     pathPrefix: urlPath().optional().describe('Put in front of the path that is asked about.'),
     includeRequestHeadersInCheck: headers('Headers of the request that are sent, beside Authorization.'),
     includeAdditionalHeadersInCheck: z

@@ -8,7 +8,7 @@ interface AnyAuthorizer {
   readonly timeoutMs: number;
   /** Questions under way; one more is a denial. */
   readonly concurrency: number;
-  /** Whether no answer lets the request pass. */
+  /** Whether no answer lets the request pass; never so for a policy of OPA's. */
   readonly failOpen: boolean;
   /** Status of the denial when there is no answer. */
   readonly statusOnError: number;
@@ -35,7 +35,7 @@ export interface HttpAuthorizer extends AnyAuthorizer {
   readonly downstreamOnDeny: readonly string[];
 }
 
-/** A policy of OPA's, evaluated in this process. */
+/** A policy of OPA's, evaluated in a thread of this process. */
 export interface OpaAuthorizer extends AnyAuthorizer {
   readonly kind: 'opa';
   readonly source: OpaBundleFile | OpaBundleServer;

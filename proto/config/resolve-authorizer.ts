@@ -5,10 +5,12 @@ import type { AuthorizerDocument } from './authorizers-schema.ts';
 /** @param absolute  makes a path of the file absolute */
 export function resolveAuthorizer(document: AuthorizerDocument, absolute: (path: string) => string): AuthorizerConfig {
   const { name, envoyExtAuthzGrpc: grpc, envoyExtAuthzHttp: http, opa } = document;
-  if (grpc !== undefined) return { ...common(name, grpc), kind: 'grpc', address: { host: grpc.service, port: grpc.port } };
+  if (grpc !== undefined)
+    return { ...common(name, grpc), failOpen: grpc.failOpen, kind: 'grpc', address: { host: grpc.service, port: grpc.port } };
   if (http !== undefined) {
     return {
       ...common(name, http),
+      failOpen: http.failOpen,
       kind: 'http',
       address: { host: http.service, port: http.port },
       pathPrefix: http.pathPrefix ?? '',
@@ -27,12 +29,11 @@ type Settings = NonNullable<
 >;
 
 function common(name: string, settings: Settings) {
-  const { concurrency, failOpen, includeRequestBodyInCheck: body, statusOnError, timeout } = settings;
+  const { concurrency, includeRequestBodyInCheck: body, statusOnError, timeout } = settings;
   return {
     name,
     timeoutMs: timeout,
     concurrency,
-    failOpen,
     statusOnError,
     body: body === undefined ? null : { maxBytes: body.maxRequestBytes, isRaw: body.packAsBytes },
   };
@@ -56,6 +57,7 @@ function resolveOpa(name: string, opa: AuthorizerDocument['opa'], absolute: (pat
         };
   return {
     ...common(name, opa),
+    failOpen: false,
     kind: 'opa',
     source,
     verification:

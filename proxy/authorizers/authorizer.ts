@@ -2,6 +2,7 @@
  * What an external authorizer is to the data path: somebody who is asked about one request and answers once, or is given up. How it
  * is asked is its own business; what its answer may change is bounded by changes.ts.
  */
+import type { OpaDenialCode } from '#authz/opa/outcome.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
 import type { Exchange } from '../exchange.ts';
 
@@ -30,7 +31,7 @@ export interface Denial {
 }
 
 /** Why there is no answer; codes of decisions (authz/engine/input.ts). */
-export type NoAnswer = 'provider_unavailable' | 'provider_timeout' | 'provider_overloaded' | 'provider_error';
+export type NoAnswer = 'provider_unavailable' | 'provider_timeout' | 'provider_overloaded' | 'provider_error' | OpaDenialCode;
 
 /** `detail` goes to the log, '' for none. */
 export type Answer =

@@ -4,14 +4,19 @@ import type { RequestHead } from '#wire/h1/head.ts';
 import type { Caller } from '../carry.ts';
 import type { Failure } from '../failure.ts';
 import type { Upstream } from '../forward/streams.ts';
+import type { LivePolicy } from '../opa/live-policy.ts';
+import type { Samples } from '../report/samples.ts';
 import type { Runtime } from '../runtime.ts';
 import type { UpstreamService } from '../upstream/service.ts';
+import { authorizerSamples } from './authorizer-samples.ts';
 import type { Authorizer } from './authorizer.ts';
 import { errorDenial, PendingDecision, withCode } from './pending-decision.ts';
 
 interface Entry {
   readonly authorizer: Authorizer;
   readonly concurrency: number;
+  /** What it answers from, when that is kept in this process. */
+  readonly policy: LivePolicy | null;
   /** Requests that wait for its answer. INVARIANT: at most `concurrency`. */
   waiting: number;
 }
@@ -24,13 +29,29 @@ export class Authorizers {
     this.#runtime = runtime;
   }
 
-  add(authorizer: Authorizer, concurrency: number): void {
-    this.#entries.set(authorizer.name, { authorizer, concurrency, waiting: 0 });
+  add(authorizer: Authorizer, concurrency: number, policy: LivePolicy | null = null): void {
+    this.#entries.set(authorizer.name, { authorizer, concurrency, policy, waiting: 0 });
   }
 
-  /** Requests that wait for each. */
-  waiting(): readonly (readonly [name: string, count: number])[] {
-    return [...this.#entries].map(([name, { waiting }]) => [name, waiting]);
+  /** Why what a policy asks could not be answered for want of a policy of OPA's, or null. */
+  notServable(): string | null {
+    for (const [name, { policy }] of this.#entries)
+      if (policy !== null && !policy.isInForce) return `no bundle in force: ${name}`;
+    return null;
+  }
+
+  samples(): Samples {
+    const states = [...this.#entries].map(([authorizer, { policy, waiting }]) => ({ authorizer, policy, waiting }));
+    return authorizerSamples(states);
+  }
+
+  reopenLogs(): void {
+    for (const { policy } of this.#entries.values()) policy?.reopenLogs();
+  }
+
+  /** Nothing is asked any more; what was logged is written. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#entries.values()].flatMap(({ policy }) => (policy === null ? [] : [policy.close()])));
   }
 
   /**

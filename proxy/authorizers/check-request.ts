@@ -2,7 +2,7 @@
 import { FRAMING } from '#wire/h1/head.ts';
 import { ProtoWriter } from '#wire/protobuf/write.ts';
 import type { Question } from './authorizer.ts';
-import { hostOf, joinedFields, targetOf, toldFields } from './told-fields.ts';
+import { hostOf, joinedFields, targetOf, toldFields, utf8Of } from './told-fields.ts';
 
 /**
  * @param isRaw  whether the body goes as bytes; as text it loses what is no UTF-8
@@ -57,11 +57,4 @@ function peer(address: string, port: number, principal: string): ProtoWriter {
 function timestamp(ms: number): ProtoWriter {
   const seconds = Math.floor(ms / 1000);
   return new ProtoWriter().count(1, seconds).count(2, Math.round((ms - seconds * 1000) * 1_000_000));
-}
-
-/** Bytes that are no UTF-8 become `!`, as in Envoy: a reader of texts would refuse the whole message. */
-function utf8Of(value: string): string {
-  // oxlint-disable-next-line no-control-regex -- bytes above ASCII are what is looked for
-  if (!/[\u0080-\u00ff]/u.test(value)) return value;
-  return Buffer.from(value, 'latin1').toString('utf8').replaceAll('\ufffd', '!');
 }

@@ -39,6 +39,13 @@ export function hostOf({ bytes, fields, hostIndex }: RequestHead, { authority }:
   return bytes.toString('latin1', fields.ranges[at + 2] ?? 0, fields.ranges[at + 3] ?? 0);
 }
 
+/** Bytes that are no UTF-8 become `!`, as in Envoy: a reader of texts would refuse the whole message. */
+export function utf8Of(value: string): string {
+  // oxlint-disable-next-line no-control-regex -- bytes above ASCII are what is looked for
+  if (!/[\u0080-\u00ff]/u.test(value)) return value;
+  return Buffer.from(value, 'latin1').toString('utf8').replaceAll('\ufffd', '!');
+}
+
 /** Lines that we wrote ourselves. */
 function pairsOf(lines: string): readonly FieldPair[] {
   return lines

@@ -62,6 +62,24 @@ export const METRICS = {
     labels: ['direction', 'upstream', 'limit'],
     help: 'How often a limit of `circuit` was reached.',
   },
+  postern_authorizer_requests_waiting: { labels: ['authorizer'], help: 'Requests that wait for an external authorizer.' },
+  postern_opa_bundle_activated_timestamp_seconds: {
+    labels: ['authorizer', 'revision'],
+    help: 'When the OPA bundle in force was put there.',
+    merging: 'max',
+  },
+  postern_opa_bundle_refusals_total: {
+    labels: ['authorizer'],
+    help: 'OPA bundles that could not be fetched or were not taken.',
+  },
+  postern_opa_threads_replaced_total: {
+    labels: ['authorizer'],
+    help: 'Threads that evaluate an OPA policy and were replaced because an evaluation took too long or ended them.',
+  },
+  postern_opa_decision_events_dropped_total: {
+    labels: ['authorizer'],
+    help: 'Decision log events that were lost because they came faster than they are written.',
+  },
   postern_log_lines_dropped_total: { labels: ['sink'], help: 'Log lines lost because the sink could not keep up.' },
   postern_svid_expiry_timestamp_seconds: { labels: [], help: 'When the own SVID runs out.', merging: 'min' },
   postern_policy_loaded_timestamp_seconds: {

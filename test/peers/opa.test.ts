@@ -20,7 +20,7 @@ import { readEnvoyDecision } from '#authz/opa/envoy-decision.ts';
 import { toJson } from '#authz/opa/json.ts';
 import { DEFAULT_BUNDLE_LIMITS, DEFAULT_OPA_LIMITS } from '#authz/opa/limits.ts';
 import { loadProgram } from '#authz/opa/load.ts';
-import { BundleDownload } from '#proxy/config/opa-bundle-download.ts';
+import { BundleDownload } from '#proxy/opa/bundle-download.ts';
 import { opaBuild } from '#test/conformance/opa/opa.ts';
 import { peer, requirePeer } from '#test/support/peers.ts';
 

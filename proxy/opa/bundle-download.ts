@@ -1,7 +1,7 @@
 /**
  * Fetches an OPA bundle over HTTP (OPA's bundle API): conditional on its ETag, with a long poll where the server offers one, and
- * with the last good archive on disk, so that a sidecar starts without the server. It runs in the preparer's process, never in that
- * of the data path. INVARIANT: an archive is stored, and its ETag sent, only after `accept` has found it good.
+ * with the last good archive on disk, so that a sidecar starts without the server. It runs in a thread of its own (office.ts), never on
+ * the data path's loop. INVARIANT: an archive is stored, and its ETag sent, only after `accept` has found it good.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { BundleDownload } from './opa-bundle-download.ts';
-import type { Accept, BundleSource } from './opa-bundle-download.ts';
+import { BundleDownload } from './bundle-download.ts';
+import type { Accept, BundleSource } from './bundle-download.ts';
 
 type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 

@@ -1,0 +1,28 @@
+/** A question as opa-envoy-plugin would have been asked it by the Envoy of an Istio sidecar. */
+import type { EnvoyRequest } from '#authz/opa/envoy-input.ts';
+import { FRAMING } from '#wire/h1/head.ts';
+import type { Question } from '../authorizers/authorizer.ts';
+import { hostOf, joinedFields, targetOf, toldFields, utf8Of } from '../authorizers/told-fields.ts';
+
+export function opaRequest({ body, exchange, head }: Question): EnvoyRequest {
+  const { attributes, localAddress, localPort, peerAddress, peerPort } = exchange.connection;
+  const own = attributes.tls ? (exchange.snapshot.identity?.svid.spiffeId.uri ?? null) : null;
+  const headers: Record<string, string> = {};
+  for (const [name, value] of joinedFields(toldFields(head, exchange))) headers[name] = utf8Of(value);
+  const announced = head.framing === FRAMING.length ? head.contentLength : -1;
+  if (body !== null && announced >= 0) headers['content-length'] = String(announced);
+  return {
+    source: { address: peerAddress, port: peerPort, principal: attributes.principal },
+    destination: { address: localAddress, port: localPort, principal: own },
+    id: exchange.decisionId(),
+    method: exchange.method,
+    path: utf8Of(targetOf(head, exchange)),
+    host: utf8Of(hostOf(head, exchange)),
+    scheme: attributes.tls ? 'https' : 'http',
+    protocol: exchange.protocol,
+    headers,
+    size: body?.length ?? announced,
+    timeMs: exchange.startedMs,
+    body: body === null ? null : { bytes: body, isPartial: false },
+  };
+}

@@ -1,0 +1,89 @@
+/** Bundles of a test, built by the real OPA; every revision answers with its name. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { opaBuild } from '#test/conformance/opa/opa.ts';
+
+export class OpaBundles implements Disposable {
+  readonly root = mkdtempSync(join(tmpdir(), 'postern-opa-'));
+  readonly #kind: 'wasm' | 'plan';
+
+  constructor(kind: 'wasm' | 'plan' = 'wasm') {
+    this.#kind = kind;
+    mkdirSync(join(this.root, 'bundle'));
+  }
+
+  /** @param more  more arguments of `opa build` */
+  build(revision: string, more: readonly string[] = []): Buffer {
+    const folder = join(this.root, 'bundle');
+    writeFileSync(join(folder, 'policy.rego'), POLICY);
+    writeFileSync(join(folder, 'data.json'), JSON.stringify({ revision }));
+    writeFileSync(join(folder, '.manifest'), JSON.stringify({ revision, roots: ['envoy', 'revision'] }));
+    return opaBuild(folder, this.#kind, ['envoy/authz/allow', 'envoy/authz/rare'], more);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+const POLICY = `package envoy.authz
+
+default allow := false
+
+http := input.attributes.request.http
+
+allow := {
+	"allowed": true,
+	"headers": {"x-item": id, "x-revision": data.revision},
+	"response_headers_to_add": {"x-answered-by": "opa"},
+	"request_headers_to_remove": ["x-secret"],
+} if {
+	http.method == "GET"
+	input.parsed_path = ["items", id]
+	input.attributes.source.principal == "spiffe://cluster.local/ns/test/sa/web"
+}
+
+allow if {
+	http.method == "POST"
+	input.parsed_body.amount < 100
+}
+
+allow := {
+	"allowed": false,
+	"http_status": 401,
+	"headers": {"www-authenticate": "Bearer"},
+	"body": "who are you",
+} if {
+	input.parsed_path = ["who"]
+}
+
+allow := {"allowed": "yes"} if input.parsed_path = ["odd"]
+
+allow := "text" if input.parsed_path = ["conflict"]
+
+allow := 7 if input.parsed_path = ["conflict"]
+
+allow if {
+	input.parsed_path = ["loop"]
+	some a in numbers.range(1, 1000)
+	some b in numbers.range(1, 1000)
+	some c in numbers.range(1, 1000)
+	a + b + c == 7000
+}
+
+allow if {
+	input.parsed_path = ["memory"]
+	xs := [x | some a in numbers.range(1, 2000); some b in numbers.range(1, 2000); x := sprintf("%d-%d", [a, b])]
+	count(xs) == 0
+}
+
+allow if {
+	input.parsed_path = ["range"]
+	count(numbers.range(0, 1000000000000)) == 1
+}
+
+# It has no default.
+rare if input.parsed_path = ["rare"]
+`;
