@@ -47,18 +47,18 @@ interface Pending {
 }
 
 /** Clauses that may still match, by stage. */
-type Alive = readonly (readonly SpaceClause[])[];
+export type Alive = readonly (readonly SpaceClause[])[];
 
 /** One answer for the region, or a literal by which to split it. */
-type RegionDecision = 'allow' | 'deny' | { readonly open: number };
+export type RegionDecision = 'allow' | 'deny' | { readonly open: number };
 
-function aliveIn(space: DecisionSpace, regions: Regions, region: Region, before?: Alive): Alive {
+export function aliveIn(space: DecisionSpace, regions: Regions, region: Region, before?: Alive): Alive {
   return (before ?? space.stages.map(({ clauses }) => clauses)).map((clauses) =>
     clauses.filter((clause) => regions.mayMatch(region, clause)),
   );
 }
 
-function decideRegion({ stages }: DecisionSpace, alive: Alive, regions: Regions, region: Region): RegionDecision {
+export function decideRegion({ stages }: DecisionSpace, alive: Alive, regions: Regions, region: Region): RegionDecision {
   let at = 0;
   while (at < stages.length) {
     const stage = stages[at];
@@ -73,7 +73,7 @@ function decideRegion({ stages }: DecisionSpace, alive: Alive, regions: Regions,
   return 'deny';
 }
 
-function stageEffect(
+export function stageEffect(
   { isUniform, otherwise }: SpaceStage,
   clauses: readonly SpaceClause[],
   regions: Regions,

@@ -13,13 +13,13 @@ import type { Program } from '../plan/clauses.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { AnalysisBudget, BudgetSpent } from './analysis-budget.ts';
 import { changedClauses } from './changed-clauses.ts';
-import { splitByDecisions } from './decide-region.ts';
+import { findDiffering, laidTogether } from './compare-region.ts';
 import { decisionSpace, tokensNeeded } from './decision-space.ts';
 import { Predicates } from './predicates.ts';
 import { inputOf, realise } from './realise.ts';
 import type { ConcreteRequest } from './realise.ts';
 import { Regions } from './region.ts';
-import type { Region } from './region.ts';
+import type { Point, Region } from './region.ts';
 import { ValueFinder } from './satisfy.ts';
 import { startingRegion, withDependents } from './starting-region.ts';
 
@@ -114,6 +114,7 @@ class Comparison {
     const { whenNoneSelects } = this.#options;
     const [left, right] = this.#sets.map((set) => decisionSpace(set, program, this.#predicates, { tokens, whenNoneSelects }));
     if (left === undefined || right === undefined) return;
+    const spaces = laidTogether(left, right);
     const start = startingRegion(program, this.#predicates, this.#regions);
     const seeds = changedClauses(left, right);
     this.#changed += seeds.length;
@@ -121,21 +122,21 @@ class Comparison {
       if (this.#witnesses.length >= this.#limit) return;
       const region = withDependents(this.#regions.narrowed(start, literals), this.#predicates, this.#regions);
       if (region === null) continue;
-      splitByDecisions([left, right], region, this.#predicates, this.#regions, (found, [one, other]) =>
-        one === other ? false : this.#confirm(program, found),
+      findDiffering(spaces, region, this.#predicates, this.#regions, (found, { values }, isCertain) =>
+        this.#confirm(program, found, values, isCertain),
       );
     }
   }
 
-  #confirm(program: Program, region: Region): boolean {
+  #confirm(program: Program, region: Region, values: Point['values'], isCertain: boolean): boolean {
     const user = (variable: Parameters<Regions['present']>[1]): string | null => this.#regions.present(region, variable);
-    const request = realise(this.#regions.assignment(region), program, user);
+    const request = realise(values, program, user);
     const input = inputOf(request);
     const [before, after] = this.#sets.map((set) =>
       interpret(set, input, { revision: '', whenNoneSelects: this.#options.whenNoneSelects }),
     );
     if (before === undefined || after === undefined || before.effect === after.effect) {
-      this.#unconfirmed++;
+      if (isCertain) this.#unconfirmed++;
       return false;
     }
     if (!this.#isKnown(request)) this.#witnesses.push({ request, before, after });

@@ -11,8 +11,10 @@ import { PosternError } from '#base/error.ts';
 
 import { BudgetSpent } from './analysis-budget.ts';
 import type { AnalysisBudget } from './analysis-budget.ts';
+import { couldMeet, fitsTemplate, prefixOf } from './pattern-reach.ts';
 import { textOf } from './pattern-text.ts';
 import type { Predicate, Predicates } from './predicates.ts';
+import { shortestWord } from './shortest-word.ts';
 import type { Variable } from './variables.ts';
 
 /** Values of a variable; none is its absence. */
@@ -44,6 +46,27 @@ export class ValueFinder {
   /** One value, which is there. */
   presentValue(variable: Variable, literals: readonly number[]): string | null {
     return this.#one(variable, this.#split(literals, true), this.#split(literals, false));
+  }
+
+  /** The values of a variable, where the literals leave nothing else; else null. */
+  onlyValues(variable: Variable, literals: readonly number[]): Values | null {
+    if (variable.isList) return null;
+    const isSingle = this.#split(literals, true).some(({ values }) => values?.size === 1);
+    return isSingle ? this.values(variable, literals) : null;
+  }
+
+  /** Whether the predicate of a literal plainly excludes one that holds already. */
+  areApart(variable: Variable, literals: readonly number[], literal: number): boolean {
+    if (variable.isList) return false;
+    const predicate = this.#predicates.list[literal >> 1];
+    return predicate !== undefined && this.#split(literals, true).some((other) => areApart(predicate, other));
+  }
+
+  /** Whether a literal holds of a variable that has those values. */
+  holdsOf(literal: number, values: Values): boolean {
+    const predicate = this.#predicates.list[literal >> 1];
+    const isMet = predicate !== undefined && values.some((value) => this.#holds(predicate, value));
+    return isMet !== ((literal & 1) === 1);
   }
 
   #find(variable: Variable, literals: readonly number[]): Values | null {
@@ -83,7 +106,7 @@ export class ValueFinder {
       for (const value of fewest) if (fits(value)) return value;
       return null;
     }
-    if (areApart(wanted)) return null;
+    if (wanted.some((left, index) => wanted.slice(index + 1).some((right) => areApart(left, right)))) return null;
     this.#budget.spend(10);
     for (const value of candidates(variable, wanted)) if (fits(value)) return value;
     return this.#shortest(variable, wanted, unwanted);
@@ -106,24 +129,25 @@ export class ValueFinder {
         return true;
       case 'filled':
         return value !== '';
+      case 'template':
+        return fitsTemplate(pattern.segments, value);
       default:
-        return runsTo(this.#automaton([pattern]), value).length > 0;
+        // Most fail here, and need no automaton.
+        return value.startsWith(prefixOf(pattern)) && runsTo(this.#automaton(pattern), value).length > 0;
     }
   }
 
   #inDomain(variable: Variable, value: string): boolean {
     if (variable.samples.includes(value)) return true;
-    return runsTo(this.#automaton([domainPattern(variable)]), value).length > 0;
+    return runsTo(this.#automaton(domainPattern(variable)), value).length > 0;
   }
 
-  /** One automaton of all patterns; accepted ids are their places in the list. */
-  #automaton(patterns: readonly Pattern[]): ByteAutomaton {
-    const key = patterns.map(textOf).join('\n');
+  #automaton(pattern: Pattern): ByteAutomaton {
+    const key = textOf(pattern);
     const known = this.#automata.get(key);
     if (known !== undefined) return known;
-    const numbered = patterns.map((pattern, id) => ({ id, pattern: asBytePattern(pattern) }));
     const work = new CompileBudget(MAX_AUTOMATON_STEPS);
-    const made = builtOrNull(() => buildJointAutomaton(numbered, work));
+    const made = builtOrNull(() => buildJointAutomaton([{ id: 0, pattern: asBytePattern(pattern) }], work));
     this.#budget.spend(Math.ceil(work.spent / STEPS_OF_ONE));
     if (made === null) throw new BudgetSpent();
     if (this.#automata.size >= MAX_AUTOMATA) this.#automata.clear();
@@ -132,19 +156,16 @@ export class ValueFinder {
   }
 
   #shortest(variable: Variable, wanted: readonly Predicate[], unwanted: readonly Predicate[]): string | null {
-    const all = [...wanted, ...unwanted];
-    const patterns = [domainPattern(variable), ...new Set(all.flatMap((predicate) => predicate.patterns))];
+    const all = [...wanted, ...unwanted.map((predicate) => withinReach(predicate, wanted))];
+    const patterns = [...new Set([domainPattern(variable), ...all.flatMap(({ patterns: own }) => own)])];
     const places = new Map(patterns.map((pattern, place) => [pattern, place]));
     const asked = all.map(({ isComplement, patterns: own }, index) => ({
-      places: new Set(own.map((pattern) => places.get(pattern) ?? 0)),
+      places: own.map((pattern) => places.get(pattern) ?? 0),
       // What is to come out: that some of its patterns accept, or that none does.
       isSome: index < wanted.length !== isComplement,
     }));
-    const automaton = this.#automaton(patterns);
-    return shortestWord(automaton, (accepts) => {
-      if (!accepts.includes(0)) return false;
-      return asked.every(({ isSome, places: own }) => accepts.some((id) => own.has(id)) === isSome);
-    });
+    const automata = patterns.map((pattern) => this.#automaton(pattern));
+    return shortestWord(automata, [{ places: [0], isSome: true }, ...asked], this.#budget);
   }
 }
 
@@ -152,36 +173,28 @@ function domainPattern({ domain, domainKey }: Variable): Pattern {
   return { form: 'bytes', key: domainKey, pattern: domain };
 }
 
-/** Two of them are plainly about different values. */
-function areApart(wanted: readonly Predicate[]): boolean {
-  for (const [index, left] of wanted.entries()) {
-    for (const right of wanted.slice(index + 1)) {
-      if (left.kind !== null && left.kind === right.kind && left.texts.isDisjointFrom(right.texts)) return true;
-      if (prefixesOf(left) !== null && !couldMeet(left, right)) return true;
-    }
-  }
-  return false;
+/** They are plainly about different values. */
+function areApart(left: Predicate, right: Predicate): boolean {
+  if (left.kind !== null && left.kind === right.kind && left.texts.isDisjointFrom(right.texts)) return true;
+  return !couldMeet(prefixesOf(left), prefixesOf(right));
 }
 
-/** Whether a value can begin as both ask. */
-function couldMeet(left: Predicate, right: Predicate): boolean {
-  const [ofLeft, ofRight] = [prefixesOf(left), prefixesOf(right)];
-  if (ofLeft === null || ofRight === null) return true;
-  return ofLeft.some((one) => ofRight.some((other) => one.startsWith(other) || other.startsWith(one)));
+/** Without the patterns that no value fits which is as wanted: what is left out would only make the automaton larger. */
+function withinReach(unwanted: Predicate, wanted: readonly Predicate[]): Predicate {
+  if (unwanted.isComplement) return unwanted;
+  const patterns = unwanted.patterns.filter((pattern) =>
+    wanted.every((predicate) => couldMeet([prefixOf(pattern)], prefixesOf(predicate))),
+  );
+  return patterns.length === unwanted.patterns.length ? unwanted : { ...unwanted, patterns };
 }
 
-/** What every value that fits begins with, one of them; null where that is not known. */
-function prefixesOf({ isComplement, patterns }: Predicate): readonly string[] | null {
-  if (isComplement) return null;
-  const found: string[] = [];
-  for (const pattern of patterns) {
-    if (pattern.form === 'exact' || pattern.form === 'prefix') found.push(pattern.text);
-    else if (pattern.form === 'template') {
-      const end = pattern.segments.findIndex((segment) => segment === '{*}' || segment === '{**}');
-      found.push(`/${pattern.segments.slice(0, Math.max(0, end)).join('/')}`);
-    } else return null;
-  }
-  return found;
+/** Every value that fits begins with one of them. */
+function prefixesOf(predicate: Predicate): readonly string[] {
+  const known = PREFIXES.get(predicate);
+  if (known !== undefined) return known;
+  const made = predicate.isComplement ? [''] : predicate.patterns.map(prefixOf);
+  PREFIXES.set(predicate, made);
+  return made;
 }
 
 function* candidates({ samples }: Variable, wanted: readonly Predicate[]): Generator<string> {
@@ -209,42 +222,6 @@ function runsTo({ accepts, byteClass, classCount, next, start }: ByteAutomaton, 
   return accepts[state] ?? [];
 }
 
-/** Breadth first, by the most readable byte of each class. */
-function shortestWord(automaton: ByteAutomaton, isWanted: (accepts: readonly number[]) => boolean): string | null {
-  const { accepts, classCount, next, start } = automaton;
-  const readable = readableBytes(automaton);
-  const cameFrom = new Map<number, { readonly from: number; readonly byte: number }>([[start, { from: -1, byte: 0 }]]);
-  const queue = [start];
-  for (let at = 0; at < queue.length; at++) {
-    const state = queue[at] ?? 0;
-    if (isWanted(accepts[state] ?? [])) return wordTo(state, cameFrom);
-    for (const { byte, number } of readable) {
-      const reached = next[state * classCount + number] ?? 0;
-      if (reached === 0 || cameFrom.has(reached)) continue;
-      cameFrom.set(reached, { from: state, byte });
-      queue.push(reached);
-    }
-  }
-  return null;
-}
-
-function wordTo(state: number, cameFrom: ReadonlyMap<number, { readonly from: number; readonly byte: number }>): string {
-  const bytes: number[] = [];
-  for (let step = cameFrom.get(state); step !== undefined && step.from >= 0; step = cameFrom.get(step.from))
-    bytes.push(step.byte);
-  return String.fromCharCode(...bytes.toReversed());
-}
-
-/** Of each class one byte, classes that hold a letter first. */
-function readableBytes({ byteClass }: ByteAutomaton): readonly { readonly byte: number; readonly number: number }[] {
-  const found = new Map<number, number>();
-  for (const byte of BYTES) {
-    const number = byteClass[byte] ?? 0;
-    if (!found.has(number)) found.set(number, byte);
-  }
-  return [...found].map(([number, byte]) => ({ byte, number }));
-}
-
 function builtOrNull(build: () => ByteAutomaton | null): ByteAutomaton | null {
   try {
     return build();
@@ -254,10 +231,7 @@ function builtOrNull(build: () => ByteAutomaton | null): ByteAutomaton | null {
   }
 }
 
-const BYTES: readonly number[] = [
-  ...Buffer.from('xabcdefghijklmnopqrstuvwyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-._/', 'latin1'),
-  ...Array.from({ length: 256 }, (_, byte) => byte),
-];
+const PREFIXES = new WeakMap<Predicate, readonly string[]>();
 const MAX_TRIED = 8;
 const MAX_AUTOMATA = 4096;
 const MAX_AUTOMATON_STEPS = 1_000_000;

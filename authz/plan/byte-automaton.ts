@@ -170,7 +170,8 @@ class Construction {
   /** Bytes that no node tells apart. */
   #classBytes(): { byteClass: Uint8Array; samples: readonly number[] } {
     const sets = new Map<string, readonly ByteRange[]>();
-    for (const node of this.#nodes) if (node.kind === 'bytes') sets.set(keyOf(node.ranges), node.ranges);
+    const all = new Set(this.#nodes.flatMap((node) => (node.kind === 'bytes' ? [node.ranges] : [])));
+    for (const ranges of all) sets.set(keyOf(ranges), ranges);
     if (this.#hasAssertions) for (const ranges of [WORD, NEWLINE]) sets.set(keyOf(ranges), ranges);
     const signatures: string[] = Array.from({ length: 256 }, () => '');
     let number = 0;

@@ -6,7 +6,7 @@
 import type { CidrBlock } from '#base/cidr.ts';
 
 import { literalBytes, oneByte, runOfBytes } from './regex/byte-pattern.ts';
-import type { BytePattern } from './regex/byte-pattern.ts';
+import type { BytePattern, ByteRange } from './regex/byte-pattern.ts';
 import { parseRegex } from './regex/parse.ts';
 import { isWildcardByte } from './templates.ts';
 
@@ -151,20 +151,26 @@ function anyBytes(least: 0 | 1): BytePattern {
   return { kind: 'repeat', of: { kind: 'bytes', ranges: [{ low: 0, high: 0xff }] }, least, most: null };
 }
 
+function wildcardRanges(): readonly ByteRange[] {
+  const ranges: ByteRange[] = [];
+  for (let byte = 0; byte < 256; byte++) {
+    if (!isWildcardByte(byte)) continue;
+    const last = ranges.at(-1);
+    if (last?.high === byte - 1) ranges[ranges.length - 1] = { low: last.low, high: byte };
+    else ranges.push({ low: byte, high: byte });
+  }
+  return ranges;
+}
+
 function templateBytes(segments: readonly string[]): BytePattern {
-  const valid: BytePattern = {
-    kind: 'bytes',
-    ranges: Array.from({ length: 256 }, (_, byte) => byte)
-      .filter(isWildcardByte)
-      .map((byte) => ({ low: byte, high: byte })),
-  };
   const slash = oneByte(0x2f);
-  const rest: BytePattern = { kind: 'repeat', of: { kind: 'choice', of: [valid, slash] }, least: 0, most: null };
-  const one: BytePattern = { kind: 'repeat', of: valid, least: 1, most: null };
+  const rest: BytePattern = { kind: 'repeat', of: { kind: 'choice', of: [WILDCARD_BYTE, slash] }, least: 0, most: null };
+  const one: BytePattern = { kind: 'repeat', of: WILDCARD_BYTE, least: 1, most: null };
   const of = segments.flatMap((segment) => [slash, segment === '{*}' ? one : segment === '{**}' ? rest : literalBytes(segment)]);
   return { kind: 'sequence', of };
 }
 
+const WILDCARD_BYTE: BytePattern = { kind: 'bytes', ranges: wildcardRanges() };
 const RUN = Symbol('run');
 const SOME = Symbol('some');
 /** Between issuer and subject; no byte of UTF-8. */

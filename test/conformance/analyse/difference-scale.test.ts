@@ -16,7 +16,7 @@ test('findDifference() tells an edit of one rule in 1,000 within 100 ms of CPU',
   const others = realisticPolicies(1_000, seededRandom(2));
   const costs: number[] = [];
   const results: string[] = [];
-  for (let turn = 0; turn < 20; turn++) {
+  for (let turn = 0; turn < 60; turn++) {
     const edited = withRuleOf(policies, others, turn);
     const { costMs, difference } = compare(policies, edited);
     costs.push(costMs);
@@ -25,8 +25,9 @@ test('findDifference() tells an edit of one rule in 1,000 within 100 ms of CPU',
   const median = costs.toSorted((left, right) => left - right)[costs.length >> 1] ?? Infinity;
   process.stdout.write(`single edits in 1,000 rules: median ${median.toFixed(1)} ms, most ${Math.max(...costs).toFixed(1)} ms\n`);
   expect(results).not.toContain('undecided');
-  // A shared machine: the bar with room.
   expect(median).toBeLessThan(100);
+  // The first one runs while nothing is compiled yet, and a shared machine has its moments: room for both.
+  expect(Math.max(...costs)).toBeLessThan(400);
 });
 
 test('findDifference() proves that rules in another order and grouping decide the same', { timeout: 120_000 }, () => {
