@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { PosternError } from '#base/error.ts';
 import type { Log } from '#base/log.ts';
+import { KeyFeed } from './config/key-feed.ts';
 import type { GoodAnswer, PolicyFeed } from './config/policy-feed.ts';
 import { DataProcess } from './data-process.ts';
 import { closeUnclaimed, socketFiles } from './listen/descriptors.ts';
@@ -14,6 +15,9 @@ import { isSuccessor, startSuccessor, tellServing } from './successor.ts';
 export async function runAlone(feed: PolicyFeed, answer: GoodAnswer, log: Log): Promise<never> {
   const data = new DataProcess(answer, log);
   const takesOver = isSuccessor();
+  const keys = new KeyFeed(answer.config.tokens, log, (news) => data.useKeys(news));
+  data.sidecar.onKeysWanted = (source) => keys.want(source);
+  keys.follow(answer);
   const life = new Life(data, log);
   process.on('SIGHUP', () => {
     data.reload();
@@ -22,8 +26,11 @@ export async function runAlone(feed: PolicyFeed, answer: GoodAnswer, log: Log): 
   // A predecessor answers for both until we serve.
   if (!takesOver) await data.serveStatus();
   const isOpen = data.openIdentity(() => life.isEnding);
-  if (!(await Promise.race([takesOver ? within(isOpen, TAKE_OVER_MS) : isOpen, life.ended]))) await leave(feed, life);
-  feed.follow(answer, (next) => data.usePolicy(next));
+  if (!(await Promise.race([takesOver ? within(isOpen, TAKE_OVER_MS) : isOpen, life.ended]))) await leave(feed, keys, life);
+  feed.follow(answer, (next) => {
+    data.usePolicy(next);
+    keys.follow(next);
+  });
   if (takesOver) await data.servable(TAKE_OVER_MS);
   if (!life.isEnding) await data.listen();
   if (takesOver) await data.serveStatus();
@@ -31,7 +38,7 @@ export async function runAlone(feed: PolicyFeed, answer: GoodAnswer, log: Log): 
   if (takesOver) tellServing();
   life.mayHandOver = true;
   await life.ended;
-  return leave(feed, life);
+  return leave(feed, keys, life);
 }
 
 /** What signals make of a process: a drain, or a successor and then a drain. */
@@ -85,9 +92,9 @@ class Life {
   }
 }
 
-async function leave(feed: PolicyFeed, life: Life): Promise<never> {
+async function leave(feed: PolicyFeed, keys: KeyFeed, life: Life): Promise<never> {
   await life.ended;
-  await feed.close();
+  await Promise.all([feed.close(), keys.close()]);
   // Status and admin have answered until now.
   for (const file of life.files) rmSync(file, { force: true });
   process.exit(0);

@@ -8,6 +8,7 @@ import { PosternError } from '#base/error.ts';
 import type { Log } from '#base/log.ts';
 import { FileIdentitySource } from '#certs/source/files.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
+import type { KeySetNews } from '#proto/key-sets.ts';
 import type { PrepareAnswer } from '#proto/prepare.ts';
 import { serveAdmin } from './admin/admin-server.ts';
 import { serveStatus } from './admin/status-server.ts';
@@ -88,6 +89,11 @@ export class DataProcess {
     await this.sidecar.listen();
     const { inbound, outbound } = this.#config;
     this.#log.info({ listeners: inbound.length + outbound.length }, 'ready');
+  }
+
+  /** Takes what a fetch of keys brought. */
+  useKeys(news: KeySetNews): void {
+    this.sidecar.useKeys(news);
   }
 
   usePolicy(answer: PrepareAnswer): void {

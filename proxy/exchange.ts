@@ -2,8 +2,9 @@
  * The one mutable record of a request: each phase writes down what it found, the report reads it at the end. A connection reuses
  * its exchange from request to request. Hot path.
  */
-import type { Decision, Providers } from '#authz/engine/input.ts';
+import type { Decision, Providers, Token } from '#authz/engine/input.ts';
 import type { Changes, Denial } from './authorizers/authorizer.ts';
+import type { WrittenField } from './authn/tokens/found-tokens.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Failure } from './failure.ts';
 import type { WebsocketTunnel } from './forward/websocket-tunnel.ts';
@@ -54,6 +55,10 @@ export class Exchange {
   rewrittenTarget = '';
   /** Field lines of this request alone that go upstream behind the connection's, each with its CRLF. */
   addedFields = '';
+  /** Tokens of the user that were proved; the same empty list without any. */
+  tokens: readonly Token[] = NO_TOKENS;
+  /** Fields of `addedFields` that policy reads as those of the head: what a proved token says. */
+  writtenFields: readonly WrittenField[] = NO_FIELDS;
   /** The fields that the policy reads, by lower-case name; the same empty list while it reads none. */
   readFields: readonly (readonly [string, string])[] = NO_FIELDS;
 
@@ -147,6 +152,8 @@ export class Exchange {
     this.remoteIp = '';
     this.rewrittenTarget = '';
     this.addedFields = '';
+    this.tokens = NO_TOKENS;
+    this.writtenFields = NO_FIELDS;
     this.readFields = NO_FIELDS;
     this.isPending = false;
     this.answered = null;
@@ -181,3 +188,4 @@ export class Exchange {
 }
 
 const NO_FIELDS: readonly (readonly [string, string])[] = [];
+const NO_TOKENS: readonly Token[] = Object.freeze([]);

@@ -2,6 +2,7 @@
  * Every way an exchange or a connection can fail. The reply, the log flag, the retry rule and the reference page
  * (docs/reference/failure-codes.md) are read from this table; nothing else in the data path knows a status.
  */
+import { TOKEN_FAILURES } from './token-failures.ts';
 
 /** Who is at fault: the peer that calls, the one that is called, or we. */
 export type FailureSource = 'downstream' | 'upstream' | 'internal';
@@ -29,6 +30,7 @@ export const FAILURES = {
   policy_expired: { flag: 'PEX', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy bundle that was in force has expired, and no other has taken its place.' },
   revoked: { flag: 'RBAC', source: 'downstream', http: 403, grpc: 7, retry: 'never', closes: false, what: 'The policy in force now denies what was allowed when it began; it was ended while it was open.' },
   token_expired: { flag: 'UAEX', source: 'downstream', http: 401, grpc: 16, retry: 'never', closes: false, what: 'The token that the request came with ran out while it was open.' },
+  ...TOKEN_FAILURES,
   engine_error: { flag: 'PEE', source: 'internal', http: 503, grpc: 14, retry: 'never', closes: false, what: 'The policy engine failed on this request.' },
 
   bad_request: { flag: 'DPE', source: 'downstream', http: 400, grpc: 13, retry: 'never', closes: true, what: 'The head breaks the grammar of HTTP/1.1 or its framing is ambiguous.' },

@@ -7,6 +7,7 @@
 import type { InboundConfig } from '#proto/config/proxy.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
 import type { Authorizers } from './authorizers/authorizers.ts';
+import { authenticateUser } from './authn/authenticate-user.ts';
 import type { Carry, Caller } from './carry.ts';
 import { decide, enforce } from './enforce/decide.ts';
 import type { Failure } from './failure.ts';
@@ -38,13 +39,20 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService, auth
     retarget(exchange, head, target);
 
     // Fields that end here, or that only we may write.
-    caller.fieldPolicy = fieldPolicies.of(exchange.snapshot.policy.engine);
+    caller.fieldPolicy = fieldPolicies.of(exchange.snapshot.policy);
     const refusal = filterRequestFields(head, caller.fieldPolicy, connection.isTrustedForwarder);
     if (refusal !== 0) {
       exchange.detail = fieldRefusalCode(refusal);
       return 'bad_field';
     }
     identifyRequest(exchange, head);
+
+    // Whose tokens it bears.
+    const { users } = exchange.snapshot.policy;
+    if (users !== null) {
+      const unproved = authenticateUser(users, exchange, head);
+      if (unproved !== null) return unproved;
+    }
 
     exchange.decision = decide(caller, exchange, head);
     const denied = enforce(exchange.decision);

@@ -7,11 +7,17 @@ import type { Log } from '#base/log.ts';
 import { TimerWheel } from '#base/timer-wheel.ts';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import { VerifyCache } from '#certs/verify-cache.ts';
+import type { SelectedJwtRule } from '#authz/policy/authentication.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
+import { keySourcesOf, type KeySetNews } from '#proto/key-sets.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
 import type { Authorizers } from './authorizers/authorizers.ts';
 import { buildAuthorizers } from './authorizers/build.ts';
 import { adminAnswer } from './admin/answers.ts';
+import { tokenSamples } from './authn/tokens/token-samples.ts';
+import { KeyStore } from './authn/tokens/key-store.ts';
+import { planTokens } from './authn/tokens/token-plan.ts';
+import { TokenAuthenticator } from './authn/tokens/token-authenticator.ts';
 import { TrustedForwarders } from './authn/trusted-forwarders.ts';
 import { hboneCarrier } from './hbone/hbone-carrier.ts';
 import { HboneDialer } from './hbone/hbone-dialer.ts';
@@ -45,6 +51,11 @@ export class Sidecar {
   readonly #cache = new VerifyCache();
   readonly #revoker: Revoker;
   readonly #expiry = new PolicyExpiry(systemClock, () => this.#policyExpired());
+  readonly #keys: KeyStore;
+  /** Told of a source whose set lacks a key that a token names. */
+  onKeysWanted: (source: string) => void = () => {};
+  /** At the start key sets are waited for until each was asked for once; later ones find requests under way. */
+  #awaitsKeys = true;
   #policyFaults: readonly DocumentFault[] = [];
   #identityFault: string | null = null;
   #isListening = false;
@@ -53,6 +64,7 @@ export class Sidecar {
   constructor(config: ProxyConfig, log: Log) {
     this.#config = config;
     this.#log = log;
+    this.#keys = new KeyStore((source) => this.onKeysWanted(source));
     const { accessLog, flows } = config.telemetry;
     const report = new Report({
       accessLog: accessLog === null ? null : new LineSink(accessLog, config.concurrency > 1),
@@ -95,6 +107,9 @@ export class Sidecar {
     if (identity === null) return `no identity${this.#identityFault === null ? '' : `: ${this.#identityFault}`}`;
     if (identity.svid.notAfterMs <= this.runtime.clock.nowMs()) return 'the SVID has expired';
     if (policy.state !== 'ok' && policy.state !== 'allow_all') return `no policy in force: ${policy.state}`;
+    const awaited = this.#awaitsKeys ? this.#keys.awaited : null;
+    if (awaited !== null) return `waiting for the keys of ${awaited}`;
+    this.#awaitsKeys = false;
     return this.#authorizers.notServable();
   }
 
@@ -112,7 +127,12 @@ export class Sidecar {
 
   /** What was counted so far. */
   samples(): Samples {
-    return { ...collect(this.runtime), ...upstreamSamples(this.#upstreams.services), ...this.#authorizers.samples() };
+    return {
+      ...collect(this.runtime),
+      ...tokenSamples(this.runtime.report.tokens, this.#keys),
+      ...upstreamSamples(this.#upstreams.services),
+      ...this.#authorizers.samples(),
+    };
   }
 
   /** Puts an identity in force, everywhere. */
@@ -150,8 +170,26 @@ export class Sidecar {
     }
     if (!isGood) this.#logFaults(`no policy in force: ${answer.policyState}`, faults);
     else if (faults.length > 0) this.#logFaults('a policy with faults beside it', faults);
-    if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) this.#prolong(answer);
-    else this.#enforce(policySnapshot(answer, policies.whenNoneSelects, this.runtime.clock.nowMs()));
+    if (answer.policy !== null && answer.policy.revision === current.engine.revision && isGood) return this.#prolong(answer);
+    this.#keys.follow(keySourcesOf(answer.policy?.jwtRules ?? []));
+    const policy = policySnapshot(answer, {
+      whenNoneSelects: policies.whenNoneSelects,
+      loadedMs: this.runtime.clock.nowMs(),
+      usersOf: ({ jwtRules, revision }) => this.#usersOf(jwtRules, revision),
+    });
+    this.#enforce(policy);
+  }
+
+  /** Takes what a fetch of keys brought. Other keys make another snapshot, by which what is open is judged again. */
+  useKeys(news: KeySetNews): void {
+    if (!this.#keys.take(news)) return;
+    const { policy } = this.runtime.snapshot;
+    if (policy.users === null) return;
+    const rules = policy.users.plan.rules.map(({ rule }) => rule);
+    const users = this.#usersOf(rules, policy.engine.revision);
+    this.runtime.snapshot = { ...this.runtime.snapshot, policy: { ...policy, users } };
+    this.#revoker.policyChanged();
+    this.#log.info({ source: news.source }, 'keys in force');
   }
 
   /**
@@ -232,6 +270,13 @@ export class Sidecar {
       );
       this.#outbound.push(new OutboundListener({ config, runtime, carry: outboundCarrier(peer), peer, route }));
     }
+  }
+
+  #usersOf(rules: readonly SelectedJwtRule[], revision: string): TokenAuthenticator | null {
+    if (rules.length === 0) return null;
+    const { keyMaxAgeMs, leewayMs } = this.#config.tokens;
+    const plan = planTokens(rules, this.#keys, revision, leewayMs);
+    return new TokenAuthenticator({ plan, keyMaxAgeMs, counts: this.runtime.report.tokens });
   }
 
   #logFaults(what: string, faults: readonly DocumentFault[]): void {

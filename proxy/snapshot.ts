@@ -2,9 +2,12 @@
 import type { Engine } from '#authz/engine/engine.ts';
 import type { IdentitySnapshot } from '#certs/source/assemble.ts';
 import type { BundleFacts, PolicyState } from '#proto/prepare.ts';
+import type { TokenAuthenticator } from './authn/tokens/token-authenticator.ts';
 
 export interface PolicySnapshot {
   readonly engine: Engine;
+  /** Proves the tokens of users; null where no RequestAuthentication asks for that. Another one, in another snapshot, for other keys. */
+  readonly users: TokenAuthenticator | null;
   readonly state: PolicyState;
   readonly documents: number;
   readonly selected: number;
@@ -22,4 +25,9 @@ export interface PolicySnapshot {
 export interface Snapshot {
   readonly policy: PolicySnapshot;
   readonly identity: IdentitySnapshot | null;
+}
+
+/** Whether anything in force for the port reads what only requests have: then bytes that are no request may not pass. */
+export function readsHttp({ engine, users }: PolicySnapshot, port: number): boolean {
+  return users !== null || engine.readsHttp(port);
 }

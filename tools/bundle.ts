@@ -1,6 +1,6 @@
 /**
- * Bundles the command, the sidecar's data process with its threads and its preparer into dist/, for images and packages. What two of them share is
- * a chunk of its own; each process loads only what it reaches, and what the data process reaches is an allow-list.
+ * Bundles the command, the sidecar's data process with its threads and its children into dist/, for images and packages. What two of them
+ * share is a chunk of its own; each process loads only what it reaches, and what the data process reaches is an allow-list.
  *
  *     node tools/bundle.ts               writes dist/, minified
  *     node tools/bundle.ts --no-minify   the same, readable
@@ -29,6 +29,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   prepare: 'cli/prepare/main.ts',
   'opa-worker': 'authz/opa/worker.ts',
   'opa-office': 'proxy/opa/office.ts',
+  'key-sets': 'proxy/key-sets/main.ts',
 };
 
 const { values: options } = parseArgs({

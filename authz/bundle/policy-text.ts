@@ -14,6 +14,7 @@ import type {
   ReportedPolicy,
   SlotSource,
 } from '../plan/compiled.ts';
+import type { SelectedJwtRule } from '../policy/authentication.ts';
 
 /** All but what is bytes. */
 export type PolicyFacts = Omit<CompiledPolicy, 'wasm' | 'model'>;
@@ -44,6 +45,7 @@ function readFacts(value: unknown): PolicyFacts {
     reports: list(of['reports'], readReport),
     ruleCount: count(of['ruleCount']),
     headerNames: list(of['headerNames'], text),
+    jwtRules: list(of['jwtRules'], readJwtRule),
     trustDomains: list(of['trustDomains'], text),
     spaceDelimitedClaims: list(of['spaceDelimitedClaims'], (each) => {
       const { claims, issuer } = objectOf(each);
@@ -119,6 +121,32 @@ function readReport(value: unknown): ReportedPolicy {
     action: word(action, ACTIONS),
     provider: textOrNull(provider),
     rules: list(rules, text),
+  };
+}
+
+function readJwtRule(value: unknown): SelectedJwtRule {
+  const of = objectOf(value);
+  return {
+    policy: text(of['policy']),
+    issuer: text(of['issuer']),
+    audiences: list(of['audiences'], text),
+    jwksUri: textOrNull(of['jwksUri']),
+    jwks: textOrNull(of['jwks']),
+    fromHeaders: list(of['fromHeaders'], (each) => {
+      const { name, prefix } = objectOf(each);
+      return { name: text(name), prefix: text(prefix) };
+    }),
+    fromParams: list(of['fromParams'], text),
+    fromCookies: list(of['fromCookies'], text),
+    outputPayloadToHeader: textOrNull(of['outputPayloadToHeader']),
+    outputClaimToHeaders: list(of['outputClaimToHeaders'], (each) => {
+      const { claim, header } = objectOf(each);
+      return { header: text(header), claim: text(claim) };
+    }),
+    forwardOriginalToken: flag(of['forwardOriginalToken']),
+    timeoutMs: count(of['timeoutMs']),
+    spaceDelimitedClaims: list(of['spaceDelimitedClaims'], text),
+    isRequired: flag(of['isRequired']),
   };
 }
 

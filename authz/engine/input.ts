@@ -73,6 +73,8 @@ export const DECISION_CODES = {
   denied_outside_ceiling: 'No rule of a ceiling further up the namespace tree matched.',
   denied_by_network_policy: 'A network policy does not accept the connection.',
   mtls_required: 'The connection is plaintext and mutual TLS is required.',
+  token_refused:
+    'A RequestAuthentication does not take a token of the request, or demands one that it has not; the reason tells which and why.',
   bad_path: 'The path cannot be brought into canonical form.',
   policy_missing: 'There is no policy source, or it holds no document.',
   policy_invalid: 'The policy set does not compile, or its bundle is refused.',

@@ -42,6 +42,7 @@ export function compileSelected(set: WorkloadPolicies, documents: number, strate
     reports: describeReported(set),
     ruleCount: ruleCountOf(set),
     headerNames: [...new Set(headerNames)].toSorted(),
+    jwtRules: set.jwtRules,
     trustDomains: set.trustDomains,
     spaceDelimitedClaims: set.spaceDelimitedClaims,
     isEmpty: isEmpty(set),
@@ -102,6 +103,6 @@ function decisiveText(value: unknown): string {
 /** INVARIANT: policies never change. */
 const KNOWN_TEXTS = new WeakMap<Policy, PolicyTexts>();
 /** Members of the model that say nothing about a decision. */
-const UNDECISIVE: ReadonlySet<string> = new Set(['position', 'validUntilMs', 'jwtRules', 'validity']);
+const UNDECISIVE: ReadonlySet<string> = new Set(['position', 'validUntilMs', 'validity']);
 /** Changes whenever the same policies would be decided otherwise. */
-const FORMAT = 'postern-policy-2';
+const FORMAT = 'postern-policy-3';

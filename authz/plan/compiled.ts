@@ -1,6 +1,7 @@
 /** What the compiler hands to whoever loads it: plain data that survives a process boundary. */
 
 import type { DecisionCode } from '../engine/input.ts';
+import type { SelectedJwtRule } from '../policy/authentication.ts';
 import type { SpaceDelimitedClaims } from '../policy/workload-policies.ts';
 
 /** One outcome that a module can name. */
@@ -119,6 +120,8 @@ export interface CompiledPolicy {
   /** Claims that are lists of words, beside `scope` and `permission`. */
   readonly spaceDelimitedClaims: readonly SpaceDelimitedClaims[];
   readonly headerNames: readonly string[];
+  /** Whose tokens the workload takes, for whoever proves them before the engine is asked. */
+  readonly jwtRules: readonly SelectedJwtRule[];
   /** Own trust domain first, then its aliases. */
   readonly trustDomains: readonly string[];
   /** Nothing says anything about the workload: not even its peer's identity is looked at. */

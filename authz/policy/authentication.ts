@@ -44,6 +44,12 @@ export interface JwtRule {
   readonly isRequired: boolean;
 }
 
+/** A rule that holds for a workload. */
+export interface SelectedJwtRule extends JwtRule {
+  /** `namespace/name` of its document. */
+  readonly policy: string;
+}
+
 /** `UNSET` inherits. */
 export type MtlsMode = 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT';
 

@@ -44,7 +44,7 @@ export const MESSAGE_CODES = {
   PN0318: 'A path of the namespace tree is malformed.',
   PN0319: 'A condition says nothing, or several things at once.',
   PN0401: 'A policy allows more than a ceiling further up the namespace tree.',
-  PN0402: 'A document asks for something that this sidecar does not do yet; the set is refused rather than obeyed in part.',
+  PN0403: 'A RequestAuthentication cannot be obeyed as it stands.',
 } as const satisfies Record<string, string>;
 
 export type MessageCode = keyof typeof MESSAGE_CODES;

@@ -1,5 +1,11 @@
 /** Which PeerAuthentication and RequestAuthentication documents hold for a workload (Istio's precedence). */
-import type { AuthenticationDocument, JwtRule, MtlsMode, PeerAuthentication, RequestAuthentication } from './authentication.ts';
+import type {
+  AuthenticationDocument,
+  MtlsMode,
+  PeerAuthentication,
+  RequestAuthentication,
+  SelectedJwtRule,
+} from './authentication.ts';
 import type { Workload } from './model.ts';
 import { hasLabels } from './model.ts';
 import type { MtlsRequirement } from './workload-policies.ts';
@@ -34,13 +40,13 @@ export function jwtRulesOf(
   documents: readonly RequestAuthentication[],
   workload: Workload,
   rootNamespace: string,
-): readonly JwtRule[] {
+): readonly SelectedJwtRule[] {
   const selecting = documents.filter(({ isForGateways, namespace, selector }) => {
     const home = namespace ?? workload.namespace;
     return !isForGateways && (home === workload.namespace || home === rootNamespace) && hasLabels(workload, selector);
   });
   const inOrder = selecting.toSorted((left, right) => compare(titleOf(left, workload), titleOf(right, workload)));
-  return inOrder.flatMap(({ jwtRules }) => jwtRules);
+  return inOrder.flatMap((document) => document.jwtRules.map((rule) => ({ ...rule, policy: titleOf(document, workload) })));
 }
 
 function isStrictMode(mode: MtlsMode, inherited: boolean): boolean {

@@ -15,7 +15,7 @@
  * each policy whose mode is not `enforce`, but for AUDIT, gives its shadow decision. Those of `levels` come first, in order of
  * their levels, ceilings before musts, then those of `policies`.
  */
-import type { JwtRule } from './authentication.ts';
+import type { SelectedJwtRule } from './authentication.ts';
 import type { Expression } from './expression.ts';
 import type { PolicyLoss } from './losses.ts';
 import type { Policy, Position } from './model.ts';
@@ -31,7 +31,8 @@ export interface WorkloadPolicies {
   readonly network: readonly NetworkStage[];
   /** Null where no document says anything: plaintext is left to the listener. */
   readonly mtls: MtlsRequirement | null;
-  readonly jwtRules: readonly JwtRule[];
+  /** Whose tokens the workload takes. No part of a decision by the engine: tokens are proved before it is asked. */
+  readonly jwtRules: readonly SelectedJwtRule[];
   /** Claims that are lists of words, beside `scope` and `permission`. */
   readonly spaceDelimitedClaims: readonly SpaceDelimitedClaims[];
   /** What the documents say and is not held to. No part of what decides. */

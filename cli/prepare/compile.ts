@@ -5,11 +5,11 @@ import { findWidenings } from '#authz/analyse/widening.ts';
 import type { Widening } from '#authz/analyse/widening.ts';
 import { selfTest } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
-import type { PolicySet } from '#authz/policy/policy-set.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
 
 import type { DocumentFault } from '#proto/prepare.ts';
 
+import { tokenRuleFaults } from '../token-rule-faults.ts';
 import type { Compile, Compiled } from './prepare.ts';
 import { samplesFor } from './samples-for.ts';
 
@@ -22,9 +22,8 @@ export const compile: Compile = ({ documents, set: documentSet }, config, nowMs)
     const workload = { namespace, labels, serviceAccount };
     const set = selectPolicies(documentSet, workload, { rootNamespace, trustDomain, trustDomainAliases, nowMs });
     const widenings = findWidenings(set).map(wideningFault);
-    if (set.jwtRules.length > 0)
-      return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults: [unproved(documentSet)] });
-    if (widenings.length > 0) return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults: widenings });
+    const faults = [...widenings, ...tokenRuleFaults(set.jwtRules, documentSet)];
+    if (faults.length > 0) return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults });
     const policy = compileSelected(set, documents.length);
     selfTest(policy, { samples: samplesFor(policy.ruleCount), seed: randomInt(2 ** 31), whenNoneSelects });
     return Promise.resolve({ policy, validUntilMs: set.validUntilMs, faults: [] });
@@ -35,13 +34,6 @@ export const compile: Compile = ({ documents, set: documentSet }, config, nowMs)
     return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults: [fault] });
   }
 };
-
-/** A token that nobody proves must not pass for none: the set is refused rather than obeyed in part. */
-function unproved({ requestAuthentications }: PolicySet): DocumentFault {
-  const position = requestAuthentications[0]?.position ?? { file: '', line: 0, column: 0 };
-  const message = 'Cannot obey RequestAuthentication: this sidecar does not verify tokens';
-  return { ...position, code: 'PN0402', path: '', message, fix: 'Take the document out, and rules that need a token deny' };
-}
 
 /** It lies in the rule that allows too much. */
 export function wideningFault({ position, text }: Widening): DocumentFault {

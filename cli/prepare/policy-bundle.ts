@@ -12,13 +12,13 @@ import type { BundleVerificationKey } from '#authz/bundle/keys.ts';
 import { MAX_BUNDLE_BYTES } from '#authz/bundle/layout.ts';
 import { BUNDLE_REFUSALS, readBundle } from '#authz/bundle/read.ts';
 import type { BundleExpectation, BundleRefusal, BundleVerdict } from '#authz/bundle/read.ts';
-import { readModel } from '#authz/engine/explain.ts';
 import { selfTest } from '#authz/engine/self-test.ts';
 import { PosternError } from '#base/error.ts';
 import type { BundleConfig, ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault } from '#proto/prepare.ts';
 
 import { reasonOf } from '../file-error.ts';
+import { tokenRuleFaults } from '../token-rule-faults.ts';
 import { BundleStore, NOTHING_KEPT } from './bundle-store.ts';
 import type { PrepareOptions, PreparedPolicies } from './prepare.ts';
 import { without } from './prepare.ts';
@@ -91,7 +91,8 @@ function tried(verdict: BundleVerdict, { policies }: ProxyConfig): BundleVerdict
   if (!verdict.ok) return verdict;
   const { manifest, policy } = verdict;
   try {
-    if (readModel(policy.model).jwtRules.length > 0) return { ok: false, code: 'bundle_policy', manifest };
+    if (tokenRuleFaults(policy.jwtRules, { requestAuthentications: [] }).length > 0)
+      return { ok: false, code: 'bundle_policy', manifest };
     const { whenNoneSelects } = policies;
     selfTest(policy, { samples: samplesFor(policy.ruleCount), seed: randomInt(2 ** 31), whenNoneSelects });
     return verdict;

@@ -45,18 +45,30 @@ describe('the preparer', () => {
     expect(answer.cpuMs).toBeGreaterThan(0);
   });
 
-  test('refuses a set that asks for tokens to be verified, which nobody does', async () => {
+  test('hands on whose tokens the workload takes, and refuses rules that cannot be obeyed', async () => {
     write('policies/a.yaml', policy('a'));
-    write(
-      'policies/users.yaml',
-      `apiVersion: security.istio.io/v1
+    const users = (rule: string): string => `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: { name: users, namespace: shop }
-spec: { jwtRules: [{ issuer: https://idp.test, jwksUri: https://idp.test/keys }] }
-`,
-    );
+spec: { jwtRules: [{ issuer: https://idp.test, ${rule} }] }
+`;
+    write('policies/users.yaml', users('jwksUri: https://idp.test/keys'));
     const answer = await prepare('{ files: [policies] }');
-    expect(answer).toMatchObject({ policy: null, policyState: 'invalid', policyFaults: [{ code: 'PN0402', line: 1 }] });
+    const rule = { issuer: 'https://idp.test', jwksUri: 'https://idp.test/keys', policy: 'shop/users' };
+    expect(answer).toMatchObject({ policyState: 'ok', policy: { jwtRules: [rule] } });
+    for (const [unusable, message] of [
+      [`jwks: '{"keys":[]}'`, 'no usable key'],
+      [`jwks: '{"keys":[{"kty":"oct","k":"AA"}]}'`, 'symmetric'],
+      [`outputPayloadToHeader: x_forwarded_for`, 'x_forwarded_for'],
+    ] as const) {
+      write('policies/users.yaml', users(unusable));
+      const refused = await prepare('{ files: [policies] }');
+      expect(refused).toMatchObject({ policy: null, policyState: 'invalid', policyFaults: [{ code: 'PN0403', line: 1 }] });
+      expect(refused.policyFaults[0]?.message).toContain(message);
+    }
+    write('policies/users.yaml', users('jwksUri: https://idp.test/other'));
+    const changed = await prepare('{ files: [policies] }');
+    expect(changed.policy?.revision).not.toBe(answer.policy?.revision);
   });
 
   test('names every file and folder that is to be watched', async () => {

@@ -55,7 +55,7 @@ test('policy compile writes a bundle that verifies, and ends when a policy of it
 
 test.each([
   ['policies that are invalid', ['bad.yaml'], 65, 'Did you mean|ruels'],
-  ['tokens that nobody verifies', ['tokens.yaml'], 65, 'does not verify tokens'],
+  ['keys that verify nothing', ['tokens.yaml'], 65, 'no usable key'],
   ['a revision that is no number', ['good.yaml', '--revision', '0'], 64, 'wanted a whole number'],
   ['a key that is none', ['good.yaml', '--sign-key', join(folder, 'good.yaml')], 65, 'wanted Ed25519'],
   ['a time that is none', ['good.yaml', '--not-before', 'soon'], 64, 'wanted a time'],

@@ -15,6 +15,7 @@ import { PosternError } from '#base/error.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import type { ExitStatus } from '../exit.ts';
 import { reasonOf } from '../file-error.ts';
+import { tokenRuleFaults } from '../token-rule-faults.ts';
 import type { VerbStreams } from './verb.ts';
 
 export interface PolicyCompileOptions {
@@ -46,10 +47,8 @@ export function policyCompile(options: PolicyCompileOptions, io: VerbStreams): E
   return orStatus(() => {
     const workload = { namespace, labels, serviceAccount };
     const selected = selectPolicies(set, workload, { ...options, nowMs: notBefore });
-    if (selected.jwtRules.length > 0) {
-      const hint = 'Take the document out, and rules that need a token deny';
-      throw new ExitError(EXIT.data, 'Cannot compile RequestAuthentication: the sidecar does not verify tokens', hint);
-    }
+    const [unusable] = tokenRuleFaults(selected.jwtRules, set);
+    if (unusable !== undefined) throw new ExitError(EXIT.data, unusable.message, unusable.fix);
     refuseWidening(selected);
     const policy = compileSelected(selected, documents.length);
     selfTest(policy, { samples: SAMPLES, seed: randomInt(2 ** 31), whenNoneSelects: 'deny' });

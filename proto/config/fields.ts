@@ -105,6 +105,11 @@ export function hostName() {
   return text('a DNS name', (value) => (isHostName(value) && !/^[\d.]+$/u.test(value) ? value : null));
 }
 
+/** A host as a URL names it, compared in lower case; an IPv6 address stands without brackets. */
+export function keyHost() {
+  return text('a host name or an IP address', (value) => (isHostName(value) || isIP(value) !== 0 ? value.toLowerCase() : null));
+}
+
 export function spiffeId() {
   return text('a SPIFFE ID with a path, as in spiffe://example.org/ns/shop/sa/web', (value) => {
     const parsed = parseSpiffeId(value);

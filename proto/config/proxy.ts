@@ -154,6 +154,19 @@ export interface BundleConfig {
   readonly maxAgeMs: number;
 }
 
+/** Users' tokens. */
+export interface TokenConfig {
+  /** By how much clocks may differ. */
+  readonly leewayMs: number;
+  readonly keyRefreshMs: number;
+  /** Age at which the last good key set counts no more. */
+  readonly keyMaxAgeMs: number;
+  /** Hosts that may serve key sets from private addresses, in lower case. */
+  readonly privateHosts: readonly string[];
+  /** File of certificate authorities (PEM) beside those of the runtime, or null. */
+  readonly authorities: string | null;
+}
+
 export interface ProxyConfig {
   /** The file that it was read from, absolute. */
   readonly file: string;
@@ -197,6 +210,7 @@ export interface ProxyConfig {
   };
   /** Who answers CUSTOM policies, each name once. */
   readonly authorizers: readonly AuthorizerConfig[];
+  readonly tokens: TokenConfig;
   /** Peers whose forwarding fields are believed (SPIFFE IDs, CIDRs). */
   readonly trustedForwarders: readonly string[];
   readonly limits: ProxyLimits;

@@ -71,6 +71,13 @@ export function resolveConfig({ metadata, spec }: ProxyDocument, file: string): 
     concurrency: spec.concurrency,
     policies: resolvePolicies(policies, absolute),
     authorizers: spec.authorizers.map((document) => resolveAuthorizer(document, absolute)),
+    tokens: {
+      leewayMs: spec.tokens.leeway,
+      keyRefreshMs: spec.tokens.keyRefresh,
+      keyMaxAgeMs: spec.tokens.keyMaxAge,
+      privateHosts: spec.tokens.privateHosts,
+      authorities: orAbsolute(spec.tokens.authorities),
+    },
     trustedForwarders: spec.trustedForwarders,
     limits: resolveLimits(spec.limits),
     timeouts: {

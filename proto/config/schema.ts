@@ -18,6 +18,7 @@ import {
   forwarder,
   hostName,
   ipAddress,
+  keyHost,
   list,
   listenAddress,
   size,
@@ -32,6 +33,9 @@ import { authorizerSchema } from './authorizers-schema.ts';
 import { http2Schema } from './http2-schema.ts';
 
 export const API_VERSION = 'postern.mesh/v1alpha1';
+
+/** More would be no difference of clocks. */
+const MOST_LEEWAY_MS = 60_000;
 
 const PATH_POLICIES = ['none', 'base', 'merge-slashes', 'decode-and-merge', 'strict'] as const;
 
@@ -191,6 +195,26 @@ const policiesSchema = z.strictObject(
   { error: 'a map with files or a bundle' },
 );
 
+const tokensSchema = z.strictObject(
+  {
+    leeway: duration(0)
+      .prefault('0s')
+      .refine((ms) => ms <= MOST_LEEWAY_MS, { error: 'at most 60s' })
+      .describe('By how much the clocks of issuers may differ from ours: a token counts so long after `exp` and before `nbf`.'),
+    keyRefresh: duration(1_000).prefault('5m').describe('How often key sets are fetched anew.'),
+    keyMaxAge: duration(1_000)
+      .prefault('24h')
+      .describe('How long the last good key set counts while it cannot be fetched anew; then its tokens are refused.'),
+    privateHosts: list(keyHost(), 'a list of host names and addresses')
+      .prefault([])
+      .describe('Hosts whose key sets may be fetched although they have a private, local or reserved address.'),
+    authorities: filePath()
+      .optional()
+      .describe('PEM: certificate authorities that are believed beside those of the runtime when key sets are fetched.'),
+  },
+  { error: 'a map with leeway, keyRefresh, keyMaxAge, privateHosts and authorities' },
+);
+
 const limitsSchema = z.strictObject(
   {
     headBytes: size(1_024, 65_536).prefault('16KiB').describe('Largest head of a request or response.'),
@@ -294,6 +318,7 @@ export const proxySchema = z.strictObject(
           authorizers: list(authorizerSchema, 'a list of authorizers')
             .prefault([])
             .describe('External authorizers that CUSTOM policies ask by name.'),
+          tokens: tokensSchema.prefault({}).describe("Users' tokens, where a RequestAuthentication asks for them."),
           trustedForwarders: list(forwarder(), 'a list of SPIFFE IDs and CIDRs')
             .prefault([])
             .describe('Peers whose `x-forwarded-*` fields are believed: SPIFFE IDs and CIDRs.'),

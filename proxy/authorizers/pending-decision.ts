@@ -127,9 +127,12 @@ export class PendingDecision implements Upstream {
     const { authorizer, caller, runtime } = this.#pending;
     const { exchange } = caller;
     // Another policy may have come into force; what was waited for is judged by it alone.
+    if (exchange.validUntilMs <= runtime.clock.nowMs()) return this.#fail('token_expired');
     if (exchange.snapshot.policy !== runtime.snapshot.policy) {
+      // Who its user is was found by the rules and keys of then; the places of tokens are dropped from the head by now.
+      if (exchange.snapshot.policy.users !== runtime.snapshot.policy.users) return this.#fail('policy_unavailable');
       exchange.snapshot = runtime.snapshot;
-      caller.fieldPolicy = new FieldPolicies(caller.fieldPolicy.underscores).of(exchange.snapshot.policy.engine);
+      caller.fieldPolicy = new FieldPolicies(caller.fieldPolicy.underscores).of(exchange.snapshot.policy);
       const refusal = filterRequestFields(this.#head, caller.fieldPolicy, caller.connection.isTrustedForwarder);
       if (refusal !== 0) {
         exchange.detail = fieldRefusalCode(refusal);

@@ -32,9 +32,11 @@ function decideBy(engine: Engine, caller: Caller, exchange: Exchange, head: Requ
     caller.classified = exchange.remoteIp === '' ? classified : null;
   }
   FIELDS.head = head;
+  FIELDS.written = exchange.writtenFields;
   REQUEST.method = exchange.method;
   REQUEST.authority = exchange.authority;
   REQUEST.path = exchange.path;
+  REQUEST.tokens = exchange.tokens;
   REQUEST.query = engine.readsQuery ? queryOf(head, exchange.rewrittenTarget) : '';
   const decision =
     exchange.answered === null

@@ -1,11 +1,14 @@
-/** A head's fields as policy reads them: only those that are forwarded, by lower-case name. Hot path. */
+/** A request's fields as policy reads them: only those that are forwarded, what we write of a user among them. Hot path. */
 import type { FieldSource } from '#authz/engine/input.ts';
 import { equalsName, nameBytes } from '#wire/h1/field-names.ts';
 import { RequestHead } from '#wire/h1/head.ts';
+import type { WrittenField } from '../authn/tokens/found-tokens.ts';
 
 /** One record for all requests: points at the head being judged. */
 export class PolicyFields implements FieldSource {
   head: RequestHead = NO_HEAD;
+  /** Beside those of the head. */
+  written: readonly WrittenField[] = NO_WRITTEN;
   readonly #names = new Map<string, Uint8Array>();
 
   values(name: string): readonly string[] {
@@ -25,10 +28,17 @@ export class PolicyFields implements FieldSource {
       if (found === null) found = [value];
       else found.push(value);
     }
+    if (this.written.length > 0) return this.#withWritten(name, found ?? NO_VALUES);
     return found ?? NO_VALUES;
+  }
+
+  #withWritten(name: string, found: readonly string[]): readonly string[] {
+    const written = this.written.filter((field) => field[0] === name);
+    return written.length === 0 ? found : [...found, ...written.map((field) => field[1])];
   }
 }
 
 const NAMES_MAX = 4_096;
+const NO_WRITTEN: readonly WrittenField[] = Object.freeze([]);
 const NO_VALUES: readonly string[] = Object.freeze([]);
 const NO_HEAD = new RequestHead();

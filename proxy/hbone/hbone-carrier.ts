@@ -16,6 +16,7 @@ import type { Upstream } from '../forward/streams.ts';
 import { identifyRequest } from '../http/request-identity.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { TunnelEntry } from '../listen/inbound-listener.ts';
+import { readsHttp, type PolicySnapshot } from '../snapshot.ts';
 import { AcceptedTunnel } from './accepted-tunnel.ts';
 
 /**
@@ -42,7 +43,7 @@ export function hboneCarrier(addresses: readonly string[], entries: readonly Tun
       exchange.detail = target === null ? 'authority' : isOwn(target.host) ? 'port' : 'address';
       return 'bad_tunnel';
     }
-    const denied = denies(connection, entry, exchange.snapshot.policy.engine);
+    const denied = denies(connection, entry, exchange.snapshot.policy);
     if (denied !== null) {
       exchange.decision = denied;
       const failure = enforce(denied);
@@ -74,14 +75,16 @@ function open(caller: Caller, target: HostPort, entry: TunnelEntry): Upstream | 
   return tunnel;
 }
 
-type Engine = Caller['exchange']['snapshot']['policy']['engine'];
-
 /** A port on which only connections are judged refuses before it opens; where requests are, each of them is judged inside. */
-function denies(connection: Connection, entry: TunnelEntry, engine: Engine): ReturnType<typeof decideByConnection> | null {
+function denies(
+  connection: Connection,
+  entry: TunnelEntry,
+  policy: PolicySnapshot,
+): ReturnType<typeof decideByConnection> | null {
   const { workloadPort, protocol } = entry.config;
-  if (protocol !== 'tcp' && engine.readsHttp(workloadPort)) return null;
+  if (protocol !== 'tcp' && readsHttp(policy, workloadPort)) return null;
   const attributes = { ...connection.attributes, destinationPort: workloadPort, protocol: 'tcp' as const };
-  const decision = decideByConnection({ ...connection, attributes }, engine);
+  const decision = decideByConnection({ ...connection, attributes }, policy.engine);
   return decision.effect === 'deny' ? decision : null;
 }
 

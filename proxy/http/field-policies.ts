@@ -1,10 +1,10 @@
 /** The field policy of a listener for the policy set in force; made anew only when that set changes. Hot path. */
-import type { Engine } from '#authz/engine/engine.ts';
+import type { PolicySnapshot } from '../snapshot.ts';
 import { fieldPolicy, type FieldPolicy, type UnderscorePolicy } from './fields.ts';
 
 export class FieldPolicies {
   readonly #underscores: UnderscorePolicy;
-  #engine: Engine | null = null;
+  #snapshot: PolicySnapshot | null = null;
   #policy: FieldPolicy;
 
   constructor(underscores: UnderscorePolicy) {
@@ -12,10 +12,12 @@ export class FieldPolicies {
     this.#policy = fieldPolicy(underscores, []);
   }
 
-  of(engine: Engine): FieldPolicy {
-    if (engine !== this.#engine) {
-      this.#engine = engine;
-      this.#policy = fieldPolicy(this.#underscores, engine.headerNames);
+  of(snapshot: PolicySnapshot): FieldPolicy {
+    if (snapshot !== this.#snapshot) {
+      this.#snapshot = snapshot;
+      const { engine, users } = snapshot;
+      const names = users === null ? engine.headerNames : [...engine.headerNames, ...users.plan.fieldNames];
+      this.#policy = fieldPolicy(this.#underscores, names);
     }
     return this.#policy;
   }

@@ -4,6 +4,7 @@ import { encodeGrpcMessage } from '#wire/grpc/status.ts';
 import { writeText } from '#wire/h1/serialise.ts';
 import type { Denial } from '../authorizers/authorizer.ts';
 import { FAILURES, type Failure } from '../failure.ts';
+import { challengeOf } from '../token-failures.ts';
 import type { Exchange } from '../exchange.ts';
 import { scratch, type Outlet } from '../io/outlet.ts';
 
@@ -76,7 +77,15 @@ function replyText(failure: Failure, what: string): string {
 function makeReply(failure: Failure): Reply {
   const { grpc, http, what } = FAILURES[failure];
   const body = Buffer.from(`${replyText(failure, what)}\n`, 'latin1');
-  const more = http === 503 ? 'retry-after: 1\r\n' : http === 426 ? 'sec-websocket-version: 13\r\n' : '';
+  const challenge = challengeOf(failure);
+  const more =
+    http === 503
+      ? 'retry-after: 1\r\n'
+      : http === 426
+        ? 'sec-websocket-version: 13\r\n'
+        : challenge === ''
+          ? ''
+          : `www-authenticate: ${challenge}\r\n`;
   const fields = Buffer.from(
     'content-type: text/plain; charset=utf-8\r\n' + `content-length: ${body.length}\r\nx-postern-reason: ${failure}\r\n${more}`,
     'latin1',
@@ -91,6 +100,7 @@ function makeReply(failure: Failure): Reply {
 
 const REASONS: ReadonlyMap<number, string> = new Map([
   [400, 'Bad Request'],
+  [401, 'Unauthorized'],
   [403, 'Forbidden'],
   [408, 'Request Timeout'],
   [413, 'Content Too Large'],

@@ -17,6 +17,7 @@ import { Peek, type Peeked } from '../detect/peek.ts';
 import type { Failure } from '../failure.ts';
 import type { ProvedConnections } from '../revoke/revoker.ts';
 import type { Runtime } from '../runtime.ts';
+import { readsHttp } from '../snapshot.ts';
 import { inboundRoute } from '../tcp/tcp-route.ts';
 import { createTlsServer, handshakeFailure, serverContext } from '../tls/server-context.ts';
 import { PendingHandshakes } from '../tls/pending-handshakes.ts';
@@ -72,7 +73,7 @@ export class InboundListener implements Listener, TunnelEntry {
       carry,
       service: app,
       route: inboundRoute(config.forwardTo),
-      readsHttp: () => runtime.snapshot.policy.engine.readsHttp(config.workloadPort),
+      readsHttp: () => readsHttp(runtime.snapshot.policy, config.workloadPort),
     });
     this.#handshakes = new PendingHandshakes(runtime.wheel, runtime.timeouts.handshakeMs, (socket) =>
       this.#refuse(socket, 'handshake_timeout', ''),

@@ -30,6 +30,20 @@ export const METRICS = {
     labels: ['source'],
     help: 'Connections without mutual TLS to PERMISSIVE ports, by address; `other` once there are 256.',
   },
+  postern_tokens_total: {
+    labels: ['result'],
+    help: 'Tokens of users that were looked at: `cached`, known to be good already; `verified`, found out anew, whatever came of it.',
+  },
+  postern_key_set_fetched_timestamp_seconds: {
+    labels: ['source'],
+    help: "When the keys in use of an issuer's source were fetched; 0 without any.",
+    merging: 'min',
+  },
+  postern_key_set_failed: {
+    labels: ['source', 'reason'],
+    help: 'Sources whose last fetch failed, by reason.',
+    merging: 'max',
+  },
   postern_handshakes_total: { labels: [], help: 'TLS handshakes of callers whose SVID was accepted.' },
   postern_connections_open: { labels: [], help: 'Downstream connections that are open.' },
   postern_connections_opened_total: { labels: [], help: 'Downstream connections since start.' },

@@ -5,10 +5,12 @@
 import { performance } from 'node:perf_hooks';
 import type { Decision } from '#authz/engine/input.ts';
 import type { H2Fault } from '#wire/h2/faults.ts';
+import { TokenCounts } from '../authn/tokens/proof-cache.ts';
 import type { Exchange, Verdict } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { TcpExchange } from '../tcp/tcp-exchange.ts';
+import { TOKEN_FAILURES } from '../token-failures.ts';
 import { LINE_START_MAX, refusalLine, writeAccessLine } from './access-log.ts';
 import { DecisionRing } from './decision-ring.ts';
 import { flowRecord, type FlowWorkload } from './flow-line.ts';
@@ -64,6 +66,7 @@ export class Report {
   readonly failures = new Map<Failure, number>();
   /** Refused policies by the code of each fault; as many as there are codes. */
   readonly policyRefusals = new Map<string, number>();
+  readonly tokens = new TokenCounts();
   readonly tcp = new TcpCounts();
   readonly plaintextCallers = new PlaintextCallers();
   readonly accessLog: LineSink | null;
@@ -180,7 +183,7 @@ export class Report {
           authority: exchange.authority,
           path: exchange.path,
           fields: { values: (name) => readFields.filter((field) => field[0] === name).map((field) => field[1]) },
-          tokens: [],
+          tokens: exchange.tokens,
         },
       },
       headers: readFields,
@@ -191,7 +194,12 @@ export class Report {
 
 /** A policy said no, at the beginning or later. */
 function isDenial(failure: Failure): boolean {
-  return failure === 'denied_by_policy' || failure === 'revoked' || failure === 'tunnel_denied';
+  return (
+    failure === 'denied_by_policy' ||
+    failure === 'revoked' ||
+    failure === 'tunnel_denied' ||
+    Object.hasOwn(TOKEN_FAILURES, failure)
+  );
 }
 
 /** Adds the counts of decisions that a scrape can't tell apart. */

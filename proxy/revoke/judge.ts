@@ -4,10 +4,14 @@
  */
 import { dropHandshakeFields } from '#wire/websocket/handshake.ts';
 import type { HeadLimits, RequestHead } from '#wire/h1/head.ts';
+import type { Token } from '#authz/engine/input.ts';
 import { changedHead } from '../authorizers/changes.ts';
+import { authenticateAgain } from '../authn/authenticate-user.ts';
+import type { WrittenField } from '../authn/tokens/found-tokens.ts';
 import type { Caller } from '../carry.ts';
 import { decideAgain, enforce } from '../enforce/decide.ts';
 import { decideByConnection } from '../enforce/decide-connection.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Failure } from '../failure.ts';
 import { FieldPolicies } from '../http/field-policies.ts';
 import { fieldRefusalCode, filterRequestFields, type FieldPolicy, type UnderscorePolicy } from '../http/fields.ts';
@@ -69,6 +73,8 @@ export class Judge {
     if (exchange.tunnel !== '') dropHandshakeFields(head);
     const refusal = filterRequestFields(head, this.#fieldPolicy(caller, policy), caller.connection.isTrustedForwarder);
     if (refusal !== 0) return this.#ended(exchange, 'bad_field', fieldRefusalCode(refusal));
+    const unproved = this.#unproved(exchange, head, policy);
+    if (unproved !== null) return unproved;
     const { answered } = exchange;
     // What an authorizer said when it let the request in still holds, for itself alone: one that has not said so is not asked now.
     const changed = answered === null ? head : changedHead(head, exchange, answered.changes);
@@ -79,6 +85,21 @@ export class Judge {
     exchange.decision = decision;
     exchange.snapshot = this.#runtime.snapshot;
     return this.#ended(exchange, denied === 'denied_by_policy' ? 'revoked' : denied, '');
+  }
+
+  /** Keys may be others now, and so may whose tokens are taken: they are verified again. */
+  #unproved(exchange: Exchange, head: RequestHead, { users }: PolicySnapshot): Failure | null {
+    if (users === null) {
+      exchange.tokens = NO_TOKENS;
+      exchange.writtenFields = NO_FIELDS;
+      exchange.validUntilMs = Infinity;
+      return null;
+    }
+    const code = authenticateAgain(users, exchange, head, this.#runtime.clock.nowMs());
+    if (code === null) return null;
+    exchange.decision = users.refusal;
+    exchange.snapshot = this.#runtime.snapshot;
+    return this.#ended(exchange, 'revoked', code);
   }
 
   #ended(exchange: { detail: string }, failure: Failure, detail: string): Failure {
@@ -93,9 +114,11 @@ export class Judge {
       policies = new FieldPolicies(underscores);
       this.#fieldPolicies.set(underscores, policies);
     }
-    return policies.of(policy.engine);
+    return policies.of(policy);
   }
 }
 
+const NO_TOKENS: readonly Token[] = Object.freeze([]);
+const NO_FIELDS: readonly WrittenField[] = Object.freeze([]);
 /** It was within the limits once. */
 const HEAD_LIMITS: HeadLimits = { headBytes: 1_048_576, fields: 512 };

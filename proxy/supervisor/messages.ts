@@ -4,10 +4,11 @@
  */
 import type { GoodAnswer } from '../config/policy-feed.ts';
 import type { Samples } from '../report/samples.ts';
+import type { KeySetNews } from '#proto/key-sets.ts';
 import type { PrepareAnswer } from '#proto/prepare.ts';
 
 /** To be raised with every change that the other side would not understand. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export type ToWorker =
   | {
@@ -17,10 +18,14 @@ export type ToWorker =
       readonly answer: GoodAnswer;
       /** A newer one that was refused, or null. */
       readonly refused: PrepareAnswer | null;
+      /** What is known of the key sets that it names. */
+      readonly keys: readonly KeySetNews[];
       /** Accept nothing before every request can be judged: another process still serves. */
       readonly takesOver: boolean;
     }
   | { readonly kind: 'policy'; readonly answer: PrepareAnswer }
+  /** A key set was fetched, or could not be. */
+  | { readonly kind: 'keys'; readonly news: KeySetNews }
   /** Read the identity again and open the logs anew. */
   | { readonly kind: 'reload' }
   | { readonly kind: 'drain'; readonly hasSuccessor: boolean }
@@ -30,6 +35,8 @@ export type ToWorker =
 export type Question = { readonly what: 'samples' } | { readonly what: 'admin'; readonly url: string };
 
 export type FromWorker =
+  /** A token names a key of this source that is not known. */
+  | { readonly kind: 'keys_wanted'; readonly source: string }
   /** Sent when it changes, and every second as a sign of life. */
   | { readonly kind: 'state'; readonly notReady: string | null }
   | { readonly kind: 'answer'; readonly id: number; readonly body: unknown }

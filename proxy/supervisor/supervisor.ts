@@ -7,6 +7,7 @@ import { PosternError } from '#base/error.ts';
 import type { Log } from '#base/log.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { PrepareAnswer } from '#proto/prepare.ts';
+import { KeyFeed } from '../config/key-feed.ts';
 import type { GoodAnswer, PolicyFeed } from '../config/policy-feed.ts';
 import { closeUnclaimed, socketFiles } from '../listen/descriptors.ts';
 import { isSuccessor, tellServing } from '../successor.ts';
@@ -27,6 +28,7 @@ export class Supervisor {
   /** The last good set; what a new worker starts with. */
   #good: GoodAnswer | null = null;
   #refused: PrepareAnswer | null = null;
+  #keys: KeyFeed | null = null;
   #isEnding = false;
   #isUpgrading = false;
 
@@ -39,6 +41,7 @@ export class Supervisor {
   /** Runs until a signal ends it. */
   async run(answer: GoodAnswer): Promise<never> {
     this.#good = answer;
+    this.#followKeys(answer);
     await this.#sockets.bind(answer.config);
     const takesOver = isSuccessor();
     if (!takesOver) await this.#status.serve(answer.config);
@@ -59,20 +62,37 @@ export class Supervisor {
     process.exit();
   }
 
+  /** The configuration says how they are fetched, and so do those of an upgrade. */
+  #followKeys(answer: GoodAnswer): void {
+    void this.#keys?.close();
+    this.#keys = new KeyFeed(answer.config.tokens, this.#log, (news) => this.#fleet.tell({ kind: 'keys', news }));
+    this.#keys.follow(answer);
+  }
+
   #slot(worker: number): Slot {
     return new Slot({
       worker,
       sockets: this.#sockets,
       log: this.#log,
       start: (takesOver) => this.#start(takesOver),
-      onStarted: (started) => this.#fleet.add(started),
+      onStarted: (started) => {
+        started.onKeysWanted = (source) => this.#keys?.want(source);
+        this.#fleet.add(started);
+      },
       onCrash: (exit, isFirst) => this.#crashed(exit, isFirst),
     });
   }
 
   #start(takesOver: boolean): ToWorker {
     if (this.#good === null) throw new PosternError('internal', 'Cannot start a worker: found no configuration');
-    return { kind: 'start', protocol: PROTOCOL, answer: this.#good, refused: this.#refused, takesOver };
+    return {
+      kind: 'start',
+      protocol: PROTOCOL,
+      answer: this.#good,
+      refused: this.#refused,
+      keys: this.#keys?.known ?? [],
+      takesOver,
+    };
   }
 
   /** What a worker can't start with, none can. */
@@ -88,6 +108,7 @@ export class Supervisor {
     // The listeners are those of the configuration that the workers were started with.
     if (isGood && this.#good !== null) this.#good = { ...answer, config: this.#good.config };
     this.#refused = isGood ? null : answer;
+    this.#keys?.follow(answer);
     this.#fleet.tell({ kind: 'policy', answer });
   }
 
@@ -123,7 +144,7 @@ export class Supervisor {
     this.#sockets.release();
     await this.#fleet.drain(this.#drainMs());
     this.#sockets.removeFiles();
-    await this.#feed.close();
+    await Promise.all([this.#feed.close(), this.#keys?.close()]);
     this.#status.close(socketFiles());
   }
 
@@ -138,6 +159,7 @@ export class Supervisor {
       await this.#sockets.bind(answer.config);
       this.#good = answer;
       this.#refused = null;
+      this.#followKeys(answer);
       await this.#replaceAll(answer.config);
       this.#feed.follow(answer, (next) => this.#usePolicy(next));
       this.#sockets.releaseAllBut(answer.config);
@@ -147,6 +169,7 @@ export class Supervisor {
       if (!(error instanceof PosternError)) throw error;
       // A worker that dies is followed by one of the former kind.
       this.#good = former;
+      if (former !== null) this.#followKeys(former);
       this.#log.error({ code: error.code, detail: error.message }, 'not upgraded, the former workers go on');
     } finally {
       this.#isUpgrading = false;

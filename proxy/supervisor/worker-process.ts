@@ -21,6 +21,7 @@ export class WorkerProcess {
   samples: Samples = {};
   /** It was ready at some time. */
   hasServed = false;
+  onKeysWanted: (source: string) => void = () => {};
   readonly #child: ChildProcess;
   #notReady: string | null = 'starting';
   #heardMs = performance.now();
@@ -119,6 +120,7 @@ export class WorkerProcess {
     this.#heardMs = performance.now();
     if (message.kind === 'answer') this.#asked.get(message.id)?.(message.body);
     else if (message.kind === 'counted') this.samples = message.samples;
+    else if (message.kind === 'keys_wanted') this.onKeysWanted(message.source);
     else {
       this.#notReady = message.notReady;
       if (message.notReady === null) this.hasServed = true;

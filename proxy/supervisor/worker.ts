@@ -27,6 +27,7 @@ class Worker {
   /** As it was told last. */
   #told: string | null = '';
   #toldMs = 0;
+  readonly #wantedMs = new Map<string, number>();
 
   constructor(log: Log) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -41,6 +42,8 @@ class Worker {
         return this.#start(message);
       case 'policy':
         return this.#data?.usePolicy(message.answer);
+      case 'keys':
+        return this.#data?.useKeys(message.news);
       case 'reload':
         return this.#data?.reload();
       case 'drain':
@@ -72,6 +75,8 @@ class Worker {
     }
     const data = new DataProcess(message.answer, this.#log);
     if (message.refused !== null) data.usePolicy(message.refused);
+    for (const news of message.keys) data.useKeys(news);
+    data.sidecar.onKeysWanted = (source) => this.#wantKeys(source);
     this.#data = data;
     setInterval(() => this.#tellState(data), STATE_MS).unref();
     this.#serve(data, message.takesOver).catch((error: unknown) => this.#refuse(error));
@@ -84,6 +89,15 @@ class Worker {
     if (this.#isEnding) return;
     await data.listen();
     this.#tellState(data);
+  }
+
+  /** Told once in a while, however many tokens ask for it. */
+  #wantKeys(source: string): void {
+    const nowMs = performance.now();
+    if (nowMs - (this.#wantedMs.get(source) ?? -Infinity) < KEYS_WANTED_MS) return;
+    if (this.#wantedMs.size >= SOURCES_MAX) this.#wantedMs.clear();
+    this.#wantedMs.set(source, nowMs);
+    send({ kind: 'keys_wanted', source });
   }
 
   /** What the operator can mend ends this worker; the supervisor says what that means. */
@@ -117,6 +131,9 @@ async function sent(message: FromWorker): Promise<void> {
 
 const EXIT_BAD_CONFIGURATION = 78;
 const STATE_MS = 100;
+const KEYS_WANTED_MS = 1_000;
+/** Policies name no more of them, except over a long life. */
+const SOURCES_MAX = 256;
 const SIGN_OF_LIFE_MS = 1_000;
 /** Longer than it takes to read an identity; the supervisor gives up a little later. */
 const SERVABLE_MS = 20_000;
