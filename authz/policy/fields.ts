@@ -3,7 +3,7 @@ import type { PolicyFault, Position } from './model.ts';
 import type { MessageCode } from './messages.ts';
 import { nearestName } from './suggest.ts';
 import { fault } from './yaml-documents.ts';
-import type { YamlEntry, YamlList, YamlMap, YamlNode } from './yaml-documents.ts';
+import type { YamlEntry, YamlList, YamlMap, YamlNode } from './yaml-node.ts';
 
 /** Collects what is wrong with one document. */
 export class FaultList {

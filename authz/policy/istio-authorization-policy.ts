@@ -18,7 +18,7 @@ import {
   checkTrustDomain,
 } from './values.ts';
 import type { ValueCheck } from './values.ts';
-import type { YamlNode } from './yaml-documents.ts';
+import type { YamlNode } from './yaml-node.ts';
 
 /** The policy, or null when `faults` says why not. `document` is positioned at the top of the mapping. */
 export function readAuthorizationPolicy(document: FieldReader, faults: FaultList): Policy | null {

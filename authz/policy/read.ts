@@ -10,7 +10,7 @@ import { joinSets } from './policy-set.ts';
 import type { PolicySet } from './policy-set.ts';
 import { nearestName } from './suggest.ts';
 import { parseYamlFile } from './yaml-documents.ts';
-import type { YamlNode } from './yaml-documents.ts';
+import type { YamlNode } from './yaml-node.ts';
 
 /** What became of one document. */
 export interface DocumentReport {

@@ -8,33 +8,9 @@ import type { CST, Document, Node } from 'yaml';
 
 import type { PolicyFault, Position } from './model.ts';
 import type { MessageCode } from './messages.ts';
-
-/** A value with its place. */
-export type YamlNode = YamlScalar | YamlList | YamlMap;
-
-export interface YamlScalar {
-  readonly kind: 'scalar';
-  readonly value: string | number | boolean | null;
-  readonly position: Position;
-}
-
-export interface YamlList {
-  readonly kind: 'list';
-  readonly items: readonly YamlNode[];
-  readonly position: Position;
-}
-
-export interface YamlMap {
-  readonly kind: 'map';
-  readonly entries: readonly YamlEntry[];
-  readonly position: Position;
-}
-
-export interface YamlEntry {
-  readonly key: string;
-  readonly keyPosition: Position;
-  readonly value: YamlNode;
-}
+import { readPlainYaml } from './plain-yaml.ts';
+import { FORBIDDEN_KEYS } from './yaml-node.ts';
+import type { YamlEntry, YamlNode, YamlScalar } from './yaml-node.ts';
 
 /** Documents of a file that are not empty, and what is wrong with it as YAML; with a fault there are no documents. */
 export interface YamlFile {
@@ -47,7 +23,8 @@ export function parseYamlFile(text: string, file: string): YamlFile {
     const message = `Cannot read "${file}": found more than ${MAX_FILE_BYTES} bytes`;
     return { documents: [], faults: [fault('PN0102', { file, line: 0, column: 0 }, message, 'Split it into several files')] };
   }
-  return new YamlReader(text, file).read();
+  const documents = readPlainYaml(text, file);
+  return documents === null ? new YamlReader(text, file).read() : { documents, faults: [] };
 }
 
 /** A fault about a document as such; those about fields have a path. */
@@ -182,7 +159,6 @@ class YamlReader {
 }
 
 const MAX_FAULTS = 100;
-const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 const DEFAULT_TAGS = new Set([
   'tag:yaml.org,2002:str',
   'tag:yaml.org,2002:map',

@@ -10,7 +10,7 @@ import type { Workload } from '#authz/policy/model.ts';
 import { joinInventories } from '#authz/policy/network/inventory.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
 import { parseYamlFile } from '#authz/policy/yaml-documents.ts';
-import type { YamlNode } from '#authz/policy/yaml-documents.ts';
+import type { YamlNode } from '#authz/policy/yaml-node.ts';
 
 import { EXIT, ExitError } from '../exit.ts';
 import type { Question } from '../json-lines.ts';

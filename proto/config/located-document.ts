@@ -1,6 +1,6 @@
 /** A configuration file as plain values, with the place of each; the YAML itself is read by authz's one reader. */
 import { parseYamlFile } from '#authz/policy/yaml-documents.ts';
-import type { YamlNode } from '#authz/policy/yaml-documents.ts';
+import type { YamlNode } from '#authz/policy/yaml-node.ts';
 
 import type { DocumentFault } from '../prepare.ts';
 
