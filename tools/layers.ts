@@ -70,6 +70,9 @@ function* leanFaults(entry: string, sources: ReadonlyMap<string, SourceFile>): G
   for (const path of reached.keys()) {
     for (const { specifier, isType, line } of sources.get(path)?.imports ?? []) {
       const name = packageOf(specifier);
+      if (!isType && DEAR_PARTS.includes(specifier)) {
+        yield `${path}:${line}: the sidecar's process may not import "${specifier}": write process.getBuiltinModule()`;
+      }
       if (name === null || isType || SIDECAR_PACKAGES.includes(name)) continue;
       yield `${path}:${line}: the sidecar's process may not load "${name}": ${wayTo(path, reached)}`;
     }
@@ -154,6 +157,8 @@ const TEST_PACKAGES = [
 /** Processes whose idle memory is a budget: they load these packages and what those depend on, and no other. */
 const LEAN_ENTRIES = ['proxy/main.ts'];
 export const SIDECAR_PACKAGES: readonly string[] = ['pino'];
+/** Imported by name they load Node's fetch and WebSocket client: 20 MB and 40 ms of CPU time (proxy/admin/http-server.ts). */
+const DEAR_PARTS = ['node:http', 'node:https'];
 
 const SOCKETLESS = ['authz', 'certs', 'wire'];
 const SOCKETS = ['net', 'tls', 'http', 'https', 'http2', 'dgram', 'dns', 'cluster'].map((part) => `node:${part}`);
