@@ -160,6 +160,13 @@ test('findBreaches() tells by which way the sidecar would load a validator', () 
   ]);
 });
 
+test('findBreaches() tells when the sidecar would load the HTTP client of Node', () => {
+  const root = plant({ 'proxy/main.ts': "import { STATUS_CODES } from 'node:http';\nimport type { Server } from 'node:http';" });
+  expect(findBreaches(root)).toStrictEqual([
+    'proxy/main.ts:1: the sidecar\'s process may not import "node:http": write process.getBuiltinModule()',
+  ]);
+});
+
 test('findBreaches() lets pass what the table allows', () => {
   const root = plant({
     'base/a.ts': "import { pino } from 'pino';",
