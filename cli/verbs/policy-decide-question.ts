@@ -24,7 +24,7 @@ export interface DecideQuestion {
 
 /** @throws {PosternError} `question_member` when the question cannot be understood */
 export function readDecideQuestion(question: Question, mode: PathMode): DecideQuestion {
-  const workload = readWorkload(members(question, 'workload'));
+  const workload = readQuestionWorkload(question);
   const connection = readConnection(question);
   const providers = readProviders(members(question, 'providers'));
   const atMs = readAt(question);
@@ -51,6 +51,11 @@ export function readDecideQuestion(question: Question, mode: PathMode): DecideQu
   const tokens = readTokens(question['tokens']);
   const request: RequestAttributes = { method: target.method, authority, path, query, fields, tokens };
   return { workload, input: { connection, request, providers }, atMs, refusal };
+}
+
+/** The workload that a question is about. @throws {PosternError} as `readDecideQuestion` does */
+export function readQuestionWorkload(question: Question): Workload {
+  return readWorkload(members(question, 'workload'));
 }
 
 type Members = Readonly<Record<string, unknown>>;
