@@ -11,7 +11,7 @@ import type { Exchange } from '../exchange.ts';
 import { FIELD_RULE, ruleOf } from '../http/field-rules.ts';
 import type { FieldPolicy } from '../http/fields.ts';
 import { foldedRule, isFoldedOneOf } from '../http/folded-name.ts';
-import type { Changes, FieldPair } from './authorizer.ts';
+import type { Changes, Denial, FieldPair } from './authorizer.ts';
 import { changedQuery } from './query.ts';
 import { targetOf } from './told-fields.ts';
 
@@ -42,6 +42,13 @@ export function responseLines(pairs: readonly FieldPair[]): string {
     .filter(([name, value]) => mayRespond(name) && isFieldValue(value))
     .map(([name, value]) => `${name.toLowerCase()}: ${value}\r\n`)
     .join('');
+}
+
+/** A denial in an authorizer's words; a body without a type is plain text, as in Envoy. */
+export function denialWith(status: number, pairs: readonly FieldPair[], body: Buffer): Denial {
+  const fields = responseLines(pairs);
+  const isTyped = body.length === 0 || fields.startsWith('content-type:') || fields.includes('\ncontent-type:');
+  return { status, fields: isTyped ? fields : `${fields}content-type: text/plain\r\n`, body };
 }
 
 /**

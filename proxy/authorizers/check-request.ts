@@ -21,11 +21,12 @@ export function checkRequest({ body, exchange, head }: Question, isRaw: boolean)
     [':scheme', scheme],
     ...joinedFields(toldFields(head, exchange)),
   ]);
-  if (body !== null) headers.set('x-envoy-auth-partial-body', 'false');
-  if (body !== null && head.framing === FRAMING.length) headers.set('content-length', String(head.contentLength));
+  if (body !== null && body.length > 0) headers.set('x-envoy-auth-partial-body', 'false');
+  if (head.framing === FRAMING.length) headers.set('content-length', String(head.contentLength));
   for (const [name, value] of headers) http.message(3, new ProtoWriter().latin1(1, name).text(2, utf8Of(value)));
   http.latin1(4, path).latin1(5, host).text(6, scheme);
-  http.signed(9, body === null ? (head.framing === FRAMING.length ? head.contentLength : -1) : body.length);
+  // What had come of a body that is not asked about is what Envoy says, and that is nothing.
+  http.count(9, body?.length ?? 0);
   http.text(10, exchange.protocol);
   if (body !== null) {
     if (isRaw) http.bytes(12, body);
@@ -36,7 +37,8 @@ export function checkRequest({ body, exchange, head }: Question, isRaw: boolean)
     .message(1, peer(peerAddress, peerPort, attributes.principal ?? ''))
     .message(2, peer(localAddress, localPort, attributes.tls ? own : ''))
     .message(4, request)
-    .message(11, new ProtoWriter());
+    .message(11, new ProtoWriter())
+    .message(13, new ProtoWriter());
   return new ProtoWriter().message(1, context).finish();
 }
 

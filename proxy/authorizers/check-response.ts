@@ -4,7 +4,7 @@
  */
 import { lastCount, lastRun, readProto, runs, type ProtoField } from '#wire/protobuf/read.ts';
 import type { Answer, Changes, Denial, FieldPair } from './authorizer.ts';
-import { mayChange, responseLines } from './changes.ts';
+import { denialWith, mayChange } from './changes.ts';
 
 /** @param framed  the message with the five bytes before it */
 export function checkAnswer(framed: Buffer): Answer {
@@ -66,7 +66,7 @@ function denialOf(run: Buffer): Denial | undefined {
   const status = statusRun === null ? 0 : lastCount(readProto(statusRun) ?? [], 1);
   const pairs = pairsOf(runs(denied, 2));
   if (pairs === null) return undefined;
-  return { status: isFinal(status) ? status : 403, fields: responseLines(pairs), body: lastRun(denied, 3) ?? Buffer.alloc(0) };
+  return denialWith(isFinal(status) ? status : 403, pairs, lastRun(denied, 3) ?? Buffer.alloc(0));
 }
 
 export function isFinal(status: number): boolean {

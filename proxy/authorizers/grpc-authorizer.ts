@@ -4,7 +4,7 @@ import { parseRequestHead } from '#wire/h1/request.ts';
 import type { GrpcAuthorizer as Config } from '#proto/config/authorizers.ts';
 import type { CallerPool } from '../upstream/caller-pool.ts';
 import type { UpstreamService } from '../upstream/service.ts';
-import type { Answer, Asked, Authorizer, Question } from './authorizer.ts';
+import type { Answer, Asked, Authorizer, NoAnswer, Question } from './authorizer.ts';
 import { CheckCall, type CheckOutcome } from './check-call.ts';
 import { checkRequest, framed } from './check-request.ts';
 import { checkAnswer } from './check-response.ts';
@@ -53,8 +53,16 @@ function answerOf(outcome: CheckOutcome): Answer {
   if ('code' in outcome) return { kind: 'none', code: outcome.code, detail: outcome.detail };
   const { body, grpcStatus, status } = outcome;
   if (status !== 200) return { kind: 'none', code: 'provider_error', detail: `status_${status}` };
-  if (grpcStatus !== 0) return { kind: 'none', code: 'provider_error', detail: `grpc_status_${grpcStatus}` };
+  if (grpcStatus !== 0) {
+    return { kind: 'none', code: CODES.get(grpcStatus) ?? 'provider_error', detail: `grpc_status_${grpcStatus}` };
+  }
   return checkAnswer(body);
 }
 
+/** What it says of itself (gRPC, status codes): its clock may be ahead of ours. */
+const CODES: ReadonlyMap<number, NoAnswer> = new Map([
+  [4, 'provider_timeout'],
+  [8, 'provider_overloaded'],
+  [14, 'provider_unavailable'],
+]);
 const LIMITS: HeadLimits = { headBytes: 16_384, fields: 16 };

@@ -14,7 +14,7 @@ import {
   type Question,
 } from './authorizer.ts';
 import { CheckCall, type CheckOutcome, type Reply } from './check-call.ts';
-import { mayChange, responseLines } from './changes.ts';
+import { denialWith, mayChange } from './changes.ts';
 import { hostOf, targetOf, toldFields } from './told-fields.ts';
 
 export class HttpAuthorizer implements Authorizer {
@@ -82,7 +82,7 @@ export class HttpAuthorizer implements Authorizer {
     if (status >= 500) return { kind: 'none', code: 'provider_error', detail: `status_${status}` };
     const { downstreamOnDeny } = this.#config;
     const told = outcome.fields.filter(([name]) => downstreamOnDeny.length === 0 || isListed(downstreamOnDeny, name));
-    return { kind: 'deny', denial: { status, fields: responseLines(told), body: outcome.body }, detail: '' };
+    return { kind: 'deny', denial: denialWith(status, told, outcome.body), detail: '' };
   }
 
   #changes({ fields }: Reply): Changes {

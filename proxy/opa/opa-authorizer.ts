@@ -3,7 +3,7 @@ import { envoyInput } from '#authz/opa/envoy-input.ts';
 import { readEnvoyDecision, type EnvoyDecision } from '#authz/opa/envoy-decision.ts';
 import type { OpaAuthorizer as Config } from '#proto/config/authorizers.ts';
 import { NO_CHANGES, type Answer, type Asked, type Authorizer, type Denial, type Question } from '../authorizers/authorizer.ts';
-import { mayChange, responseLines } from '../authorizers/changes.ts';
+import { denialWith, mayChange } from '../authorizers/changes.ts';
 import { flushOutlets } from '../io/outlet.ts';
 import type { Evaluated, LivePolicy } from './live-policy.ts';
 import { opaRequest } from './opa-request.ts';
@@ -82,7 +82,7 @@ function answerOf({ answer }: Evaluated): Answer {
 /** Null when the policy says no and nothing else. */
 function denialOf({ body, headers, httpStatus }: EnvoyDecision): Denial | null {
   if (body === null && headers.length === 0 && httpStatus === FORBIDDEN) return null;
-  return { status: httpStatus, fields: responseLines(headers.map(latin1)), body: Buffer.from(body ?? '', 'utf8') };
+  return denialWith(httpStatus, headers.map(latin1), Buffer.from(body ?? '', 'utf8'));
 }
 
 /** Texts of the policy as they stand in a head: one character a byte. */

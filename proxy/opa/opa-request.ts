@@ -9,8 +9,8 @@ export function opaRequest({ body, exchange, head }: Question): EnvoyRequest {
   const own = attributes.tls ? (exchange.snapshot.identity?.svid.spiffeId.uri ?? null) : null;
   const headers: Record<string, string> = {};
   for (const [name, value] of joinedFields(toldFields(head, exchange))) headers[name] = utf8Of(value);
-  const announced = head.framing === FRAMING.length ? head.contentLength : -1;
-  if (body !== null && announced >= 0) headers['content-length'] = String(announced);
+  if (head.framing === FRAMING.length) headers['content-length'] = String(head.contentLength);
+  if (body !== null && body.length > 0) headers['x-envoy-auth-partial-body'] = 'false';
   return {
     source: { address: peerAddress, port: peerPort, principal: attributes.principal },
     destination: { address: localAddress, port: localPort, principal: own },
@@ -21,7 +21,7 @@ export function opaRequest({ body, exchange, head }: Question): EnvoyRequest {
     scheme: attributes.tls ? 'https' : 'http',
     protocol: exchange.protocol,
     headers,
-    size: body?.length ?? announced,
+    size: body?.length ?? 0,
     timeMs: exchange.startedMs,
     body: body === null ? null : { bytes: body, isPartial: false },
   };

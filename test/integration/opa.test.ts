@@ -5,23 +5,19 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { fieldOf, statusOf } from '#test/support/http-reader.ts';
-import { OpaBundles } from '#test/support/opa-bundles.ts';
+import { linesOf, OpaBundles, replaceBundle, startOpa } from '#test/support/opa-bundles.ts';
 import { peer } from '#test/support/peers.ts';
 import { tlsClient } from '#test/support/raw-client.ts';
-import { startUpstream, type RawUpstream } from '#test/support/raw-upstream.ts';
-import { eventually, policyYaml, startSidecar, type Settings, type Sidecar } from '#test/support/sidecar.ts';
-import { keep, mesh, web } from '#test/support/sidecar-pair.ts';
-
-const POLICIES = {
-  'custom.yaml': policyYaml('outside', { action: 'CUSTOM', provider: { name: 'rules' }, rules: [{}] }),
-};
+import type { RawUpstream } from '#test/support/raw-upstream.ts';
+import { eventually, type Settings, type Sidecar } from '#test/support/sidecar.ts';
+import { web } from '#test/support/sidecar-pair.ts';
 
 const get = (path: string, fields = ''): string => `GET ${path} HTTP/1.1\r\nHost: app.test\r\n${fields}\r\n`;
 const post = (body: string, fields = 'Content-Type: application/json\r\n'): string =>
@@ -102,18 +98,18 @@ describe.skipIf(peer('opa') === null)('a policy of OPA', () => {
       return upstream.requests.at(-1)?.fields.find(([name]) => name === 'x-revision')?.[1] ?? '';
     };
     expect(await revision()).toBe('r1');
-    replace(sidecar, made.build('r2'));
+    replaceBundle(sidecar, made.build('r2'));
     await eventually('the new revision', async () => (await revision()) === 'r2');
-    replace(sidecar, Buffer.from('no archive'));
+    replaceBundle(sidecar, Buffer.from('no archive'));
     await eventually('the refusal', async () => (await sidecar.metric('postern_opa_bundle_refusals_total')) > 0);
     expect(await revision()).toBe('r2');
-    await eventually('two activations and a refusal', () => lines(sidecar, 'status.log').length >= 3);
-    const states = lines(sidecar, 'status.log').map((line) => line['bundles'] as Readonly<Record<string, Settings>>); // as OPA has it
+    await eventually('two activations and a refusal', () => linesOf(sidecar, 'status.log').length >= 3);
+    const states = linesOf(sidecar, 'status.log').map((line) => line['bundles'] as Readonly<Record<string, Settings>>); // as OPA has it
     expect(states.map(({ rules }) => rules?.['active_revision'])).toEqual(['r1', 'r2', 'r2']);
     expect(states.at(-1)?.['rules']).toMatchObject({ code: 'bundle_error' });
 
-    await eventually('the decision log', () => lines(sidecar, 'decisions.log').length > 2);
-    const [event] = lines(sidecar, 'decisions.log');
+    await eventually('the decision log', () => linesOf(sidecar, 'decisions.log').length > 2);
+    const [event] = linesOf(sidecar, 'decisions.log');
     expect(event).toMatchObject({
       labels: { id: 'test/app' },
       bundles: { rules: { revision: 'r1' } },
@@ -134,7 +130,7 @@ describe.skipIf(peer('opa') === null)('a policy of OPA', () => {
     expect(statusOf(await client.ask(get('/items/1')))).toBe(403);
     expect(upstream.requests).toHaveLength(0);
     expect(await sidecar.status('/healthz/ready')).toMatchObject({ code: 503 });
-    replace(sidecar, bundles().build('late'));
+    replaceBundle(sidecar, bundles().build('late'));
     await sidecar.ready();
     expect(statusOf(await client.ask(get('/items/1')))).toBe(200);
   });
@@ -183,52 +179,21 @@ describe.skipIf(peer('opa') === null)('a bundle of a server', () => {
 
     // Another sidecar of the same cache starts without the server.
     const cache = readFileSync(sidecar.path('cache/bundle'));
-    const again = await start(null, settings, {}, files, cache);
+    const again = await start(null, settings, {}, { ...files, 'cache/bundle': cache });
     await using second = await tlsClient(again.sidecar.inboundPort, web);
     expect(statusOf(await second.ask(get('/items/1')))).toBe(200);
     expect(again.upstream.requests.at(-1)?.fields.find(([name]) => name === 'x-revision')?.[1]).toBe('r2');
   });
 });
 
-async function start(
+/** With a bundle file, or without. */
+function start(
   archive: Buffer | null,
   opa: Settings = {},
   more: { readonly awaitsReady?: boolean } = {},
-  files: Readonly<Record<string, string>> = {},
-  cache: Buffer | null = null,
+  files: Readonly<Record<string, string | Buffer>> = {},
 ): Promise<{ sidecar: Sidecar; upstream: RawUpstream }> {
-  const upstream = keep(await startUpstream());
-  const sidecar = keep(
-    await startSidecar({
-      mesh,
-      inbound: [{ mtls: 'STRICT', forwardTo: `127.0.0.1:${upstream.port}` }],
-      policies: POLICIES,
-      policySettings: { whenNoneSelects: 'allow' },
-      spec: { authorizers: [{ name: 'rules', opa: { bundle: { file: 'bundle.tar.gz' }, timeout: '2s', ...opa } }] },
-      beforeStart: (folder) => {
-        if (archive !== null) writeFileSync(join(folder, 'bundle.tar.gz'), archive);
-        for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-        if (cache === null) return;
-        mkdirSync(join(folder, 'cache'));
-        writeFileSync(join(folder, 'cache/bundle'), cache);
-      },
-      ...more,
-    }),
-  );
-  return { sidecar, upstream };
-}
-
-function replace(sidecar: Sidecar, archive: Buffer): void {
-  const path = sidecar.path('bundle.tar.gz');
-  writeFileSync(`${path}.next`, archive);
-  renameSync(`${path}.next`, path);
-}
-
-function lines(sidecar: Sidecar, name: string): readonly Settings[] {
-  return readFileSync(sidecar.path(name), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Settings); // both formats are objects
+  return startOpa(opa, { ...files, ...(archive === null ? {} : { 'bundle.tar.gz': archive }) }, more);
 }
 
 /** A server of OPA's bundle API, with a long poll. */

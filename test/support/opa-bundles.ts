@@ -1,9 +1,13 @@
-/** Bundles of a test, built by the real OPA; every revision answers with its name. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** Bundles of a test, built by the real OPA, where every revision answers with its name; and a sidecar that asks one of them. */
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { opaBuild } from '#test/conformance/opa/opa.ts';
+
+import { startUpstream, type RawUpstream } from './raw-upstream.ts';
+import { policyYaml, startSidecar, type Settings, type Sidecar } from './sidecar.ts';
+import { keep, mesh } from './sidecar-pair.ts';
 
 export class OpaBundles implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'postern-opa-'));
@@ -27,6 +31,54 @@ export class OpaBundles implements Disposable {
     rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** Requests to anything but `/free` need the bundle's word. */
+export async function startOpa(
+  opa: Settings,
+  files: Readonly<Record<string, string | Buffer>>,
+  more: Partial<Parameters<typeof startSidecar>[0]> = {},
+): Promise<{ sidecar: Sidecar; upstream: RawUpstream }> {
+  const upstream = keep(await startUpstream());
+  const sidecar = keep(
+    await startSidecar({
+      mesh,
+      inbound: [{ mtls: 'STRICT', forwardTo: `127.0.0.1:${upstream.port}` }],
+      policies: POLICIES,
+      policySettings: { whenNoneSelects: 'allow' },
+      spec: { authorizers: [{ name: 'rules', opa: { bundle: { file: 'bundle.tar.gz' }, timeout: '2s', ...opa } }] },
+      beforeStart: (folder) => {
+        for (const [name, content] of Object.entries(files)) {
+          mkdirSync(dirname(join(folder, name)), { recursive: true });
+          writeFileSync(join(folder, name), content);
+        }
+      },
+      ...more,
+    }),
+  );
+  return { sidecar, upstream };
+}
+
+export function replaceBundle(sidecar: Sidecar, archive: Buffer): void {
+  const path = sidecar.path('bundle.tar.gz');
+  writeFileSync(`${path}.next`, archive);
+  renameSync(`${path}.next`, path);
+}
+
+/** Lines of a decision log or of a status log. */
+export function linesOf(sidecar: Sidecar, name: string): readonly Settings[] {
+  return readFileSync(sidecar.path(name), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Settings); // both formats are objects
+}
+
+const POLICIES = {
+  'custom.yaml': policyYaml('outside', {
+    action: 'CUSTOM',
+    provider: { name: 'rules' },
+    rules: [{ to: [{ operation: { notPaths: ['/free'] } }] }],
+  }),
+};
 
 const POLICY = `package envoy.authz
 

@@ -29,13 +29,6 @@ export class ProtoWriter {
     return this.#add(varint(value));
   }
 
-  /** A signed number (int64): -1 takes ten bytes. */
-  signed(field: number, value: number): this {
-    if (value >= 0) return this.count(field, value);
-    this.#add(varint(field << 3));
-    return this.#add(negative(value));
-  }
-
   /** A message within this one; it is written even when it is empty. */
   message(field: number, value: ProtoWriter): this {
     return this.#run(field, value.finish());
@@ -66,17 +59,6 @@ function varint(value: number): Buffer {
     rest = Math.floor(rest / 0x80);
   }
   bytes.push(rest);
-  return Buffer.from(bytes);
-}
-
-function negative(value: number): Buffer {
-  let rest = BigInt.asUintN(64, BigInt(value));
-  const bytes: number[] = [];
-  while (rest >= 0x80n) {
-    bytes.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
-  }
-  bytes.push(Number(rest));
   return Buffer.from(bytes);
 }
 
