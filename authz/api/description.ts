@@ -23,7 +23,6 @@ export interface DescribedOperation extends ApiOperation {
   /** Any of them admits; within one, all schemes. Empty where nothing is asked for. */
   readonly security: readonly SecurityRequirement[];
   readonly parameters: readonly ApiParameter[];
-  /** `%2F` in a segment is a part of the segment and never a separator. */
   readonly keepsEncodedSlashes: boolean;
 }
 

@@ -2,6 +2,7 @@
  * Reads an APIDefinition of `security.postern.mesh/v1alpha1`: the envelope of an API, and operations that are written in it. Where
  * its OpenAPI document or `.proto` is, is told; somebody else reads that and gives `ApiOperations`.
  */
+import { encodedSlashFault } from './encoded-slashes.ts';
 import type { FaultList, FieldReader } from './fields.ts';
 import { readMetadata, readSelector } from './metadata.ts';
 import type { Position } from './model.ts';
@@ -20,6 +21,8 @@ export interface ApiOperation {
   readonly tags: readonly string[];
   /** What it asks of parameters; left out for nothing. Held to where the API says `validate`. */
   readonly checks?: readonly ParameterCheck[];
+  /** `%2F` in a segment of its path is a part of the segment; left out for no. */
+  readonly keepsEncodedSlashes?: boolean;
 }
 
 /** Operations by the API's `namespace/name`. */
@@ -69,6 +72,8 @@ export function readApiDefinition(document: FieldReader, faults: FaultList): Api
     const message = 'Cannot read the API: it has none of openapi, grpc and operations';
     faults.add('PN0204', spec.position, spec.path, message);
   }
+  const slashes = encodedSlashFault(definition);
+  if (slashes !== null) faults.add('PN0205', spec.where('pathPolicy'), spec.at('pathPolicy'), slashes.message, slashes.fix);
   spec.finish();
   return faults.faults.length > before || name === null ? null : { namespace, name, ...definition };
 }
@@ -97,6 +102,7 @@ function readOperations(spec: FieldReader, faults: FaultList): readonly ApiOpera
     const path = reader.text('path') ?? '';
     const tags = reader.texts('tags', () => {});
     const checks = readParameterChecks(reader, path, faults);
+    const keepsEncodedSlashes = reader.word('encodedSlashes', ['Keep', 'Refuse']) === 'Keep';
     reader.finish();
     if (id === '' || seen.has(id) || id.startsWith('tag:')) {
       faults.add(
@@ -120,7 +126,8 @@ function readOperations(spec: FieldReader, faults: FaultList): readonly ApiOpera
       ? checkPath(path)
       : { code: 'PN0304' as const, message: `Cannot read the path "${path}"`, fix: null };
     if (wrong !== null) faults.add(wrong.code, reader.where('path'), reader.at('path'), wrong.message, wrong.fix);
-    return { id, method, path, tags, ...(checks.length === 0 ? {} : { checks }) };
+    const kept = keepsEncodedSlashes ? { keepsEncodedSlashes } : {};
+    return { id, method, path, tags, ...(checks.length === 0 ? {} : { checks }), ...kept };
   });
 }
 

@@ -45,7 +45,7 @@ function readFile(file: string, options: ReadOptions): PolicyReading {
     if (statSync(file).size > MAX_FILE_BYTES)
       return failedReading(unreadable(file, `found more than ${MAX_FILE_BYTES} bytes`, 'PN0102'));
     const text = readFileSync(file, 'utf8');
-    return isTestOfPolicies(file, text) ? joinReadings([]) : readPolicies(text, file, options);
+    return isTestOfPolicies(file, text) || isDescription(text) ? joinReadings([]) : readPolicies(text, file, options);
   } catch (error) {
     return failedReading(unreadable(file, reason(error)));
   }
@@ -54,6 +54,33 @@ function readFile(file: string, options: ReadOptions): PolicyReading {
 /** Cases beside the policies: by name and by content, so that no policy is passed over for its file's name. */
 function isTestOfPolicies(file: string, text: string): boolean {
   return /_test\.ya?ml$/.test(file) && /^cases:/m.test(text) && !/^\s*(?:["']?(?:kind|apiVersion)["']?\s*:|[{[])/m.test(text);
+}
+
+/**
+ * A description of an API, as it may lie beside the policies that are about it. By its content: one document, an OpenAPI one, and none
+ * of Kubernetes in it.
+ */
+function isDescription(text: string): boolean {
+  const names = text.trimStart().startsWith('{') ? namesOfJson(text) : namesOfYaml(text);
+  return (
+    names.some((name) => name === 'openapi' || name === 'swagger') && !names.includes('kind') && !names.includes('apiVersion')
+  );
+}
+
+function namesOfJson(text: string): readonly string[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Keys at the start of a line; none where there is a second document. */
+function namesOfYaml(text: string): readonly string[] {
+  const documents = text.split(/^(?:---|\.\.\.).*$/m).filter((part) => part.replaceAll(/^\s*#.*$/gm, '').trim() !== '');
+  if (documents.length !== 1) return [];
+  return Array.from(text.matchAll(/^["']?([a-zA-Z]+)["']?\s*:/gm), ([, name = '']) => name);
 }
 
 function unreadable(file: string, why: string, code: 'PN0102' | 'PN0107' = 'PN0107'): PolicyFault {

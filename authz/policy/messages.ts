@@ -43,8 +43,10 @@ export const MESSAGE_CODES = {
   PN0317: 'A value has a form that its attribute does not take.',
   PN0318: 'A path of the namespace tree is malformed.',
   PN0319: 'A condition says nothing, or several things at once.',
+  PN0320: 'The description of an API cannot be read.',
   PN0401: 'A policy allows more than a ceiling further up the namespace tree.',
   PN0403: 'A RequestAuthentication cannot be obeyed as it stands.',
+  PN0404: 'An API asks for other canonical paths than the listener makes.',
 } as const satisfies Record<string, string>;
 
 export type MessageCode = keyof typeof MESSAGE_CODES;

@@ -1,11 +1,12 @@
 /**
- * What becomes of requests that no operation of a workload's API knows, and with `validate` of those whose parameters are not what
- * their operation asks for: denied, told, or let be. It is a must of the workload's own
- * node, so that it grants nothing and counts as no policy that selects the workload.
+ * What becomes of requests that no operation of a workload's API knows, with `validate` of those whose parameters are not what their
+ * operation asks for, and of those with an encoded slash that their operation does not mean: denied, told, or let be. It is a must of
+ * the workload's own node, so that it grants nothing and counts as no policy that selects the workload.
  */
 import { PosternError } from '#base/error.ts';
 
 import type { ApiDefinition, ApiOperation, ApiOperations } from './api-definition.ts';
+import { strayEncodedSlashes } from './encoded-slashes.ts';
 import type { Expression } from './expression.ts';
 import type { PolicyLoss } from './losses.ts';
 import type { Policy, Rule, Workload } from './model.ts';
@@ -29,8 +30,7 @@ export function unknownOperations(
   for (const api of apis.filter(({ namespace }) => (namespace ?? workload.namespace) === workload.namespace)) {
     const title = `${workload.namespace}/${api.name}`;
     losses.push(...lossesOf(api, title));
-    const isBound = Object.keys(api.selector).length > 0 && hasLabels(workload, api.selector);
-    if (!isBound || api.unknownOperations === 'Allow') continue;
+    if (!isBoundTo(api, workload) || api.unknownOperations === 'Allow') continue;
     const known = operations.get(title) ?? [];
     if (known.length === 0) {
       const message = `Cannot compile the API "${title}": its description was not read`;
@@ -39,6 +39,12 @@ export function unknownOperations(
     musts.push(mustOf(api, workload, known));
   }
   return { musts, losses };
+}
+
+/** Whether an API is that of a workload. One without a selector only names operations. */
+export function isBoundTo({ namespace, selector }: ApiDefinition, workload: Workload): boolean {
+  const isNear = (namespace ?? workload.namespace) === workload.namespace;
+  return isNear && Object.keys(selector).length > 0 && hasLabels(workload, selector);
 }
 
 function lossesOf(
@@ -62,6 +68,7 @@ function mustOf(api: ApiDefinition, workload: Workload, known: readonly ApiOpera
     return { name, from: [], to: [], when: [], strict: { from: [], to, when: [] }, position: api.position };
   };
   const broken = isBroken(known, api.validate);
+  const stray = strayEncodedSlashes(known);
   return {
     namespace: workload.namespace,
     name: api.name,
@@ -72,7 +79,11 @@ function mustOf(api: ApiDefinition, workload: Workload, known: readonly ApiOpera
     validity: null,
     selector: api.selector,
     isForGateways: false,
-    rules: [rule('unknown-operation', isUnknown(known)), ...(broken.length === 0 ? [] : [rule('broken-parameter', broken)])],
+    rules: [
+      rule('unknown-operation', isUnknown(known)),
+      ...(broken.length === 0 ? [] : [rule('broken-parameter', broken)]),
+      ...(stray.length === 0 ? [] : [rule('encoded-slash', stray)]),
+    ],
     position: api.position,
   };
 }

@@ -31,7 +31,7 @@ export function addBundleCommands(policy: Command, { finish, io }: CommandContex
       const { policyCompile } = await import('../verbs/policy-compile.ts');
       const number = wholeNumber('--revision', revision);
       finish(
-        policyCompile(
+        await policyCompile(
           { ...options, revision: number, serviceAccount: serviceAccount ?? null, trustDomainAliases: rest.trustDomainAlias },
           io,
         ),

@@ -10,6 +10,7 @@ import { selectPolicies } from '#authz/policy/select.ts';
 import type { DocumentFault } from '#proto/prepare.ts';
 
 import { tokenRuleFaults } from '../token-rule-faults.ts';
+import { pathPolicyFaults } from './path-policies.ts';
 import type { Compile, Compiled } from './prepare.ts';
 import { samplesFor } from './samples-for.ts';
 
@@ -22,7 +23,8 @@ export const compile: Compile = ({ documents, set: documentSet }, config, nowMs)
     const workload = { namespace, labels, serviceAccount };
     const set = selectPolicies(documentSet, workload, { rootNamespace, trustDomain, trustDomainAliases, nowMs });
     const widenings = findWidenings(set).map(wideningFault);
-    const faults = [...widenings, ...tokenRuleFaults(set.jwtRules, documentSet)];
+    const misread = pathPolicyFaults(documentSet, workload, config);
+    const faults = [...widenings, ...tokenRuleFaults(set.jwtRules, documentSet), ...misread];
     if (faults.length > 0) return Promise.resolve<Compiled>({ policy: null, validUntilMs: null, faults });
     const policy = compileSelected(set, documents.length);
     selfTest(policy, { samples: samplesFor(policy.ruleCount), seed: randomInt(2 ** 31), whenNoneSelects });

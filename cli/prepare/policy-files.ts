@@ -1,11 +1,12 @@
 /** Policies from files: read, compiled, and kept as the last good set; where they are missing or at fault, what was kept. */
-import { readPolicyFiles } from '#authz/policy/files.ts';
+import { readDescribedPolicies } from '#authz/api/described-apis.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import type { DocumentFault } from '#proto/prepare.ts';
 
 import { SealedPolicies } from './sealed-policies.ts';
 import type { PrepareOptions, PreparedPolicies } from './prepare.ts';
 import { without } from './prepare.ts';
+import { watchedPaths } from './watched-paths.ts';
 
 export async function prepareFiles(config: ProxyConfig, options: PrepareOptions): Promise<PreparedPolicies> {
   const prepared = await compileFiles(config, options);
@@ -21,18 +22,19 @@ export async function prepareFiles(config: ProxyConfig, options: PrepareOptions)
   if (policy === null) return { ...prepared, policyFaults: faults };
   const why = prepared.policyState === 'missing' ? [noDocument(config), ...faults] : faults;
   const times = { policyExpiresMs: expiresMs, policyValidUntilMs: expiresMs };
-  return { ...without('ok', why), ...times, policy, isKeptCopy: true };
+  return { ...without('ok', why), ...times, policy, isKeptCopy: true, watched: prepared.watched };
 }
 
 async function compileFiles(config: ProxyConfig, { compile, nowMs }: PrepareOptions): Promise<PreparedPolicies> {
   const { allowEmpty, files } = config.policies;
-  const reading = readPolicyFiles(files);
-  if (reading.faults.length > 0) return without('invalid', reading.faults);
+  const reading = await readDescribedPolicies(files);
+  const watched = watchedPaths(reading.descriptionFolders);
+  if (reading.faults.length > 0) return { ...without('invalid', reading.faults), watched };
   if (reading.documents.length === 0 && !allowEmpty) return without('missing');
 
   const { faults, policy, validUntilMs } = await compile(reading, config, nowMs);
-  if (policy === null || faults.length > 0) return without('invalid', faults);
-  return { ...without('ok'), policy, policyValidUntilMs: validUntilMs };
+  if (policy === null || faults.length > 0) return { ...without('invalid', faults), watched };
+  return { ...without('ok'), watched, policy, policyValidUntilMs: validUntilMs };
 }
 
 function noDocument({ file, policies }: ProxyConfig): DocumentFault {

@@ -33,20 +33,21 @@ export interface PrepareOptions {
 
 export type Prepared = Omit<PrepareAnswer, 'id' | 'cpuMs'>;
 
-export type PreparedPolicies = Omit<Prepared, 'config' | 'configFaults' | 'watched'>;
+/** `watched`: beside the configuration and the places that it names. */
+export type PreparedPolicies = Omit<Prepared, 'config' | 'configFaults'>;
 
 /** Reads `file` and what it names. Never throws: whatever is wrong is in the answer, and then no policy comes of it. */
 export async function prepare(file: string, options: PrepareOptions): Promise<Prepared> {
   const { config, faults: configFaults } = readConfigFile(file);
   if (config === null) return { config, configFaults, ...without('invalid'), watched: [file] };
   const policies = await preparePolicies(config, options);
-  return { config, configFaults, ...policies, watched: [file, ...sourcesOf(config)] };
+  return { config, configFaults, ...policies, watched: [file, ...sourcesOf(config), ...policies.watched] };
 }
 
 /** No policy, and why. */
 export function without(policyState: PolicyState, policyFaults: readonly DocumentFault[] = []): PreparedPolicies {
   const nothing = { policy: null, bundle: null, isKeptCopy: false, policyExpiresMs: null, policyValidUntilMs: null };
-  return { ...nothing, policyFaults, policyState };
+  return { ...nothing, watched: [], policyFaults, policyState };
 }
 
 /** INVARIANT: `allow_all` comes of the setting alone; nothing that is missing or wrong leads to it. */

@@ -79,6 +79,31 @@ spec: { jwtRules: [{ issuer: https://idp.test, ${rule} }] }
     expect(watched).toEqual(names.map((name) => join(folder, name)));
   });
 
+  test('reads the description that an API names, and has its folder watched', async () => {
+    mkdirSync(join(folder, 'single/openapi'), { recursive: true });
+    write('single/api.yaml', api('openapi: { file: openapi/a.yaml }'));
+    write('single/openapi/a.yaml', description('/orders'));
+    const { policy: compiled, policyFaults, watched } = await prepare('{ files: [single/api.yaml] }');
+    expect(policyFaults).toEqual([]);
+    expect(compiled?.documents).toBe(1);
+    expect(watched).toEqual(
+      ['proxy.yaml', 'single/api.yaml', 'single/openapi', 'single/openapi/a.yaml'].map((name) => join(folder, name)),
+    );
+    write('single/openapi/a.yaml', 'openapi: 9.0.0');
+    const after = await prepare('{ files: [single/api.yaml] }');
+    expect(after).toMatchObject({ policy: null, policyState: 'invalid', policyFaults: [{ code: 'PN0320', line: 1 }], watched });
+  });
+
+  test('refuses an API that asks for other canonical paths than the listener makes', async () => {
+    write('policies/api.yaml', api('pathPolicy: strict, operations: [{ id: a, method: GET, path: /a }]'));
+    const answer = await prepare('{ files: [policies] }');
+    expect(answer).toMatchObject({ policy: null, policyFaults: [{ code: 'PN0404', line: 1, path: 'spec.pathPolicy' }] });
+    write('policies/api.yaml', api('pathPolicy: base, operations: [{ id: a, method: GET, path: /a }]'));
+    expect(await prepare('{ files: [policies] }')).toMatchObject({ policyFaults: [], policyState: 'ok' });
+    write('policies/api.yaml', api('pathPolicy: strict, operations: [{ id: a, method: GET, path: /a }]', 'others'));
+    expect(await prepare('{ files: [policies] }')).toMatchObject({ policyFaults: [], policyState: 'ok' });
+  });
+
   test('reads a mounted ConfigMap once', async () => {
     mkdirSync(join(folder, 'policies/..2026_11_24'));
     write('policies/..2026_11_24/a.yaml', policy('a'));
@@ -192,6 +217,20 @@ spec:
     - listen: 127.0.0.1:0
       forwardTo: 127.0.0.1:8080
   policies: ${policies}
+`;
+}
+
+function api(spec: string, app = 'orders'): string {
+  const head = 'apiVersion: security.postern.mesh/v1alpha1, kind: APIDefinition, metadata: { name: a, namespace: shop }';
+  return `{ ${head}, spec: { selector: { matchLabels: { app: ${app} } }, ${spec} } }\n`;
+}
+
+function description(path: string): string {
+  return `openapi: 3.0.3
+info: { title: a, version: '1' }
+paths:
+  ${path}:
+    get: { operationId: a, responses: { 200: { description: ok } } }
 `;
 }
 

@@ -37,7 +37,7 @@ export interface ApiCoverageOptions extends PolicyQuery {
 
 /** 79 when something is not covered, else 1 when there may be more callers, else 0; 65 for what cannot be read. */
 export async function apiCoverage(options: ApiCoverageOptions, io: VerbStreams): Promise<ExitStatus> {
-  const set = readSoundPolicies(options.policies, options.ignoreKinds, io);
+  const set = await readSoundPolicies(options.policies, options.ignoreKinds, io);
   const api = await readApi(options, set, io);
   if (api === null) return EXIT.data;
   const { operations, workload } = api;

@@ -68,11 +68,12 @@ function definitionOf(operations: readonly DescribedOperation[], options: ApiImp
       ...(validate.length === 0 ? {} : { validate }),
       // The one mode that leaves an encoded slash a part of its segment and does all else that makes a path canonical.
       ...(operations.some(({ keepsEncodedSlashes }) => keepsEncodedSlashes) ? { pathPolicy: 'base' } : {}),
-      operations: operations.map(({ checks = [], id, method, path, tags }) => ({
+      operations: operations.map(({ checks = [], id, keepsEncodedSlashes, method, path, tags }) => ({
         id,
         method,
         path,
         ...(tags.length === 0 ? {} : { tags }),
+        ...(keepsEncodedSlashes ? { encodedSlashes: 'Keep' } : {}),
         ...(checks.length === 0 ? {} : { parameters: checks.map(writtenCheck) }),
       })),
     },

@@ -28,8 +28,8 @@ export interface CanIOptions extends PolicyQuery {
 }
 
 /** 0 for yes and 1 for no, where the status is to tell. */
-export function canI(options: CanIOptions, io: VerbStreams): Promise<ExitStatus> {
-  const set = readSoundPolicies(options.files, options.ignoreKinds, io);
+export async function canI(options: CanIOptions, io: VerbStreams): Promise<ExitStatus> {
+  const set = await readSoundPolicies(options.files, options.ignoreKinds, io);
   const complain = (message: string): void => void io.stderr.write(`${message}\n`);
   const sets = new CompiledSets(set, { ...options, engine: 'both', complain });
   const { atMs, input, refusal, workload } = orUsage(() =>
@@ -48,7 +48,7 @@ export function canI(options: CanIOptions, io: VerbStreams): Promise<ExitStatus>
   };
   const asText = (): string => `${isAllowed ? 'yes' : 'no'}  ${textOf(told, explanation)}\n`;
   writeOutput(told, options.output, asText, io);
-  return Promise.resolve(isAllowed || !options.tellsByStatus ? EXIT.ok : EXIT.other);
+  return isAllowed || !options.tellsByStatus ? EXIT.ok : EXIT.other;
 }
 
 function textOf(

@@ -60,7 +60,7 @@ export type AuthenticateAnswer =
 /** Answers every line of standard input. */
 export async function jwtAuthenticate(options: JwtAuthenticateOptions, io: VerbStreams): Promise<ExitStatus> {
   const { atMs, files, ignoreKinds, jwks, rootNamespace } = options;
-  const users = new Users(readSoundPolicies(files, ignoreKinds, io), readKeyFiles(jwks), rootNamespace);
+  const users = new Users(await readSoundPolicies(files, ignoreKinds, io), readKeyFiles(jwks), rootNamespace);
   return answerLines(io, (question) => answer(users, question, atMs ?? Date.now()));
 }
 

@@ -8,7 +8,7 @@ import { readBundle } from '#authz/bundle/read.ts';
 import { writeBundle } from '#authz/bundle/write.ts';
 import { selfTest } from '#authz/engine/self-test.ts';
 import { compileSelected } from '#authz/plan/compile.ts';
-import { readPolicyFiles } from '#authz/policy/files.ts';
+import { readDescribedPolicies } from '#authz/api/described-apis.ts';
 import { selectPolicies } from '#authz/policy/select.ts';
 import { PosternError } from '#base/error.ts';
 
@@ -36,10 +36,10 @@ export interface PolicyCompileOptions {
 }
 
 /** Writes the file whole or not at all, and a line about it; 65 for policies that do not compile. */
-export function policyCompile(options: PolicyCompileOptions, io: VerbStreams): ExitStatus {
+export async function policyCompile(options: PolicyCompileOptions, io: VerbStreams): Promise<ExitStatus> {
   const { labels, namespace, notBefore, output, revision, serviceAccount } = options;
   const key = orStatus(() => readSigningKey(readKeyFile(options.signKey)));
-  const { documents, faults, set } = readPolicyFiles(options.files);
+  const { documents, faults, set } = await readDescribedPolicies(options.files);
   for (const { code, column, file, line, message } of faults)
     io.stderr.write(`${file}:${line}:${column}: ${message} [${code}]\n`);
   if (faults.length > 0) return EXIT.data;

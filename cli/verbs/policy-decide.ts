@@ -5,7 +5,7 @@
 import { denyAll } from '#authz/engine/decisions.ts';
 import type { Explanation } from '#authz/engine/explain.ts';
 import type { ShadowDecision } from '#authz/engine/input.ts';
-import { readPolicyFiles } from '#authz/policy/files.ts';
+import { readDescribedPolicies } from '#authz/api/described-apis.ts';
 import type { PolicyLoss } from '#authz/policy/losses.ts';
 import type { PolicyFault } from '#authz/policy/model.ts';
 import type { PolicyReading } from '#authz/policy/read.ts';
@@ -53,7 +53,7 @@ export interface DecideAnswer {
 
 /** Answers every line of standard input. With policies that do not compile everything is denied, as a sidecar would, and the status is 65. */
 export async function policyDecide(options: PolicyDecideOptions, io: VerbStreams): Promise<ExitStatus> {
-  const reading = readPolicyFiles(options.files, { ignoreKinds: options.ignoreKinds });
+  const reading = await readDescribedPolicies(options.files, { ignoreKinds: options.ignoreKinds });
   for (const fault of reading.faults) io.stderr.write(`${faultLine(fault)}\n`);
   let isFaulty = reading.faults.length > 0;
   const judge = judgeOf(options, reading, (message) => {

@@ -34,8 +34,9 @@ export interface PolicyDiffOptions extends PolicyQuery {
 }
 
 /** 0 when both decide alike, 79 when they differ, 1 when that could not be settled within the budget. */
-export function policyDiff(options: PolicyDiffOptions, io: VerbStreams): Promise<ExitStatus> {
-  const [before, after] = [options.before, options.after].map((file) => readSoundPolicies([file], options.ignoreKinds, io));
+export async function policyDiff(options: PolicyDiffOptions, io: VerbStreams): Promise<ExitStatus> {
+  const before = await readSoundPolicies([options.before], options.ignoreKinds, io);
+  const after = await readSoundPolicies([options.after], options.ignoreKinds, io);
   if (before === undefined || after === undefined) throw new Error('two sets are read');
   const workloads =
     options.workload === null
@@ -52,7 +53,7 @@ export function policyDiff(options: PolicyDiffOptions, io: VerbStreams): Promise
     workloads: found.map(({ difference, workload }) => ({ workload: titleOf(workload), ...plain(difference) })),
   };
   writeOutput(told, options.output, () => asTable(found), io);
-  return Promise.resolve(result === 'equal' ? EXIT.ok : result === 'different' ? EXIT.findings : EXIT.other);
+  return result === 'equal' ? EXIT.ok : result === 'different' ? EXIT.findings : EXIT.other;
 }
 
 interface Found {

@@ -15,8 +15,8 @@ export interface PolicyLintOptions extends PolicyQuery {
 }
 
 /** 79 when anything is found, but for rules that could not be looked at to the end. */
-export function policyLint(options: PolicyLintOptions, io: VerbStreams): Promise<ExitStatus> {
-  const set = readSoundPolicies(options.files, options.ignoreKinds, io);
+export async function policyLint(options: PolicyLintOptions, io: VerbStreams): Promise<ExitStatus> {
+  const set = await readSoundPolicies(options.files, options.ignoreKinds, io);
   const findings = lintPolicies(set, options).map(({ code, message, policy, position, rule }) => ({
     code,
     policy,
@@ -39,5 +39,5 @@ export function policyLint(options: PolicyLintOptions, io: VerbStreams): Promise
           ]),
         );
   writeOutput({ findings }, options.output, asTable, io);
-  return Promise.resolve(findings.every(({ code }) => code === 'undecided') ? EXIT.ok : EXIT.findings);
+  return findings.every(({ code }) => code === 'undecided') ? EXIT.ok : EXIT.findings;
 }

@@ -1,7 +1,7 @@
 /** What the verbs for people have in common: documents that must be sound before anything is asked of them, and three forms of output. */
 import { stringify } from 'yaml';
 
-import { readPolicyFiles } from '#authz/policy/files.ts';
+import { readDescribedPolicies } from '#authz/api/described-apis.ts';
 import type { Workload } from '#authz/policy/model.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
 
@@ -22,8 +22,12 @@ export interface PolicyQuery {
 }
 
 /** @throws {ExitError} with status 65 when a document is at fault; the faults are written to standard error */
-export function readSoundPolicies(files: readonly string[], ignoreKinds: boolean, io: Pick<VerbStreams, 'stderr'>): PolicySet {
-  const { faults, set } = readPolicyFiles(files, { ignoreKinds });
+export async function readSoundPolicies(
+  files: readonly string[],
+  ignoreKinds: boolean,
+  io: Pick<VerbStreams, 'stderr'>,
+): Promise<PolicySet> {
+  const { faults, set } = await readDescribedPolicies(files, { ignoreKinds });
   if (faults.length === 0) return set;
   for (const fault of faults) io.stderr.write(`${faultLine(fault)}\n`);
   throw new ExitError(EXIT.data, `Cannot read the policies: found ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`);

@@ -34,8 +34,8 @@ export interface PolicyTestOptions extends PolicyQuery {
 }
 
 /** 0 when every case passes and the score is high enough, else 79; 65 when a file cannot be understood, or there is no case. */
-export function policyTest(options: PolicyTestOptions, io: VerbStreams): Promise<ExitStatus> {
-  const set = readSoundPolicies(options.files, options.ignoreKinds, io);
+export async function policyTest(options: PolicyTestOptions, io: VerbStreams): Promise<ExitStatus> {
+  const set = await readSoundPolicies(options.files, options.ignoreKinds, io);
   const cases = caseFilesIn(options.files).flatMap((file) => readCases(file, set));
   if (cases.length === 0)
     throw new ExitError(EXIT.data, 'Cannot test the policies: found no case', 'Write cases in files *_test.yaml');
@@ -46,7 +46,7 @@ export function policyTest(options: PolicyTestOptions, io: VerbStreams): Promise
   if (options.output === 'junit') io.stdout.write(junit(report));
   else writeOutput(plain(report), options.output, () => testTable(report), io);
   const isLow = mutations !== null && mutations.scorePercent < options.minScore;
-  return Promise.resolve(failed > 0 || isLow ? EXIT.findings : EXIT.ok);
+  return failed > 0 || isLow ? EXIT.findings : EXIT.ok;
 }
 
 interface Judged {

@@ -4,7 +4,7 @@
  */
 import { PosternError } from '#base/error.ts';
 import { findWidenings } from '#authz/analyse/widening.ts';
-import { readPolicyFiles } from '#authz/policy/files.ts';
+import { readDescribedPolicies } from '#authz/api/described-apis.ts';
 import type { PolicyLoss } from '#authz/policy/losses.ts';
 import type { PolicyFault, Position, Workload } from '#authz/policy/model.ts';
 import type { PolicySet } from '#authz/policy/policy-set.ts';
@@ -26,8 +26,8 @@ export interface PolicyValidateOptions {
 }
 
 /** Writes a line for each document, and one for each file that could not be read as documents; 65 when any is invalid. */
-export function policyValidate(options: PolicyValidateOptions, io: VerbStreams): Promise<ExitStatus> {
-  const { documents, faults, set } = readPolicyFiles(options.files, { ignoreKinds: options.ignoreKinds });
+export async function policyValidate(options: PolicyValidateOptions, io: VerbStreams): Promise<ExitStatus> {
+  const { documents, faults, set } = await readDescribedPolicies(options.files, { ignoreKinds: options.ignoreKinds });
   const ofDocuments = new Set(documents.flatMap((document) => document.faults));
   const ofFiles = Map.groupBy(
     faults.filter((fault) => !ofDocuments.has(fault)),
@@ -39,7 +39,7 @@ export function policyValidate(options: PolicyValidateOptions, io: VerbStreams):
     lines.push({ file, line: wrong[0]?.line ?? 0, kind: null, name: null, ok: false, errors: wrong.map(error) });
   for (const document of documents) if (!document.isIgnored) lines.push(documentLine(document, together));
   if (lines.length > 0) io.stdout.write(`${lines.map((line) => JSON.stringify(line)).join('\n')}\n`);
-  return Promise.resolve(faults.length > 0 || together.faults.size > 0 ? EXIT.data : EXIT.ok);
+  return faults.length > 0 || together.faults.size > 0 ? EXIT.data : EXIT.ok;
 }
 
 interface Together {

@@ -28,8 +28,8 @@ export interface AccessOptions extends PolicyQuery {
   readonly output: OutputFormat;
 }
 
-export function whoCan(options: AccessOptions, io: VerbStreams): Promise<ExitStatus> {
-  const set = readSoundPolicies(options.files, options.ignoreKinds, io);
+export async function whoCan(options: AccessOptions, io: VerbStreams): Promise<ExitStatus> {
+  const set = await readSoundPolicies(options.files, options.ignoreKinds, io);
   const workloads =
     options.to === null ? workloadsToldApart(set, options.rootNamespace, MAX_WORKLOADS) : [workloadNamed(options.to, set)];
   const principal = options.from === null ? {} : { principal: accountOf(options.from).slice('spiffe://'.length) };
@@ -38,7 +38,7 @@ export function whoCan(options: AccessOptions, io: VerbStreams): Promise<ExitSta
     ...findAccess(selectPolicies(set, workload, options), { ...options.fixed, ...principal }, options),
   }));
   writeOutput({ workloads: found }, options.output, () => asTable(found), io);
-  return Promise.resolve(found.every(({ isComplete }) => isComplete) ? EXIT.ok : EXIT.other);
+  return found.every(({ isComplete }) => isComplete) ? EXIT.ok : EXIT.other;
 }
 
 function asTable(found: readonly ({ readonly workload: string } & AccessReport)[]): string {
