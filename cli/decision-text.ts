@@ -12,7 +12,7 @@ export function codeText({ code, kind, what, docs }: CodeDoc): string {
 }
 
 /** A decision with everything that it was made from. */
-export function recordedText({ id, at, decision, input }: RecordedDecision, explanation: Explanation | null): string {
+export function recordedText({ id, at, decision, input, reason }: RecordedDecision, explanation: Explanation | null): string {
   const { connection, request } = input;
   const operation = request === null ? 'a TCP connection' : `${request.method} ${request.path} on ${request.authority}`;
   const from = `${connection.principal ?? 'nobody (no verified identity)'}, address ${connection.remoteIp}`;
@@ -20,8 +20,10 @@ export function recordedText({ id, at, decision, input }: RecordedDecision, expl
     ['request', operation],
     ['from', from],
     ['to', `port ${connection.destinationPort}${connection.tls ? '' : ', plaintext'}`],
+    ...(request?.tokens ?? []).map(({ issuer, subject }): Row => ['user', `${issuer}/${subject}`]),
     ...(request?.headers ?? []).map(([name, value]): Row => ['header', `${name}: ${value}`]),
     ['code', withMeaning(decision.code)],
+    ['reason', reasonText(reason)],
     ['policy', decision.policy],
     ['rule', decision.rule],
     ...whyRows(explanation),
@@ -46,6 +48,7 @@ export function loggedText(logged: LoggedDecision): string {
     ['request', method === null ? null : `${method} ${path ?? ''} on ${authority ?? '-'}`],
     ['from', `${logged.source_principal ?? 'nobody (no verified identity)'}, address ${logged.downstream_remote_address ?? '-'}`],
     ['code', withMeaning(logged.decision_code)],
+    ['reason', reasonText(logged.reason)],
     ['policy', logged.policy],
     ['rule', logged.rule],
     ['revision', logged.policy_revision],
@@ -59,6 +62,13 @@ function lines(effect: 'allow' | 'deny', id: string, at: string, rows: readonly 
   const head = `${effect === 'allow' ? 'allowed' : 'denied'}  ${printable(id)}  ${printable(at)}\n`;
   const shown = rows.filter(([, value]) => value !== null);
   return head + shown.map(([name, value]) => `  ${`${name}:`.padEnd(10)}${printable(value ?? '')}\n`).join('');
+}
+
+/** Only where it says more than that a policy denied. */
+function reasonText(reason: string | null | undefined): string | null {
+  if (reason === null || reason === undefined || reason === 'denied_by_policy') return null;
+  const doc = codeDocs(reason).find(({ kind }) => kind === 'failure code');
+  return doc === undefined ? reason : `${reason}: ${doc.what}`;
 }
 
 function withMeaning(code: string): string {

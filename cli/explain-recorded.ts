@@ -13,7 +13,7 @@ export function explainRecorded({ decision, input, model }: RecordedDecision): E
   };
   const again = explain(
     readModel(Buffer.from(model, 'base64')),
-    { connection, request: request === null ? null : { ...request, fields, tokens: [] } },
+    { connection, request: request === null ? null : { ...request, fields } },
     // Which of the two the sidecar was told is seen by what it answered.
     decision.code === 'allowed_no_policy' ? 'allow' : 'deny',
   );

@@ -12,11 +12,21 @@ const decisionSchema = z.object({
   revision: z.string(),
 });
 
+/** What a user's token said that was proved. */
+const tokenSchema = z.object({
+  issuer: z.string(),
+  subject: z.string(),
+  audiences: z.array(z.string()),
+  presenter: z.string().nullable(),
+  claims: z.record(z.string(), z.unknown()),
+});
+
 const requestSchema = z.object({
   method: z.string(),
   authority: z.string(),
   path: z.string(),
   headers: z.array(z.tuple([z.string(), z.string()])),
+  tokens: z.array(tokenSchema).default([]),
 });
 
 const connectionSchema = z.object({
@@ -35,13 +45,15 @@ export const recordedSchema = z.object({
   id: z.string(),
   at: z.string(),
   decision: decisionSchema,
+  /** The failure code of the reply. */
+  reason: z.string().nullish(),
   input: z.object({ connection: connectionSchema, request: requestSchema.nullable() }),
   model: z.base64().nullable(),
 });
 
 export type RecordedDecision = z.output<typeof recordedSchema>;
 
-/** The same with the values of fields that carry credentials put out of sight: it goes to a terminal, a ticket, a chat. */
+/** The same with the values of fields that carry credentials, and claims of users, put out of sight: it goes to a terminal, a ticket, a chat. */
 export function withoutSecrets(recorded: RecordedDecision): RecordedDecision {
   const { connection, request } = recorded.input;
   if (request === null) return recorded;
@@ -49,7 +61,8 @@ export function withoutSecrets(recorded: RecordedDecision): RecordedDecision {
     name,
     SECRET_FIELDS.has(name) ? '(not shown)' : value,
   ]);
-  return { ...recorded, input: { connection, request: { ...request, headers } } };
+  const tokens = request.tokens.map((token) => ({ ...token, claims: {} }));
+  return { ...recorded, input: { connection, request: { ...request, headers, tokens } } };
 }
 
 /** What a line of the access log holds of it: no headers and no model. */
@@ -58,6 +71,7 @@ export const loggedSchema = z.object({
   start_time: z.string(),
   decision: z.enum(['allow', 'deny']),
   decision_code: z.string(),
+  reason: z.string().nullish(),
   policy: z.string().nullable(),
   rule: z.string().nullable(),
   policy_revision: z.string(),

@@ -80,12 +80,25 @@ function withoutModel(entry: RecordedDecision): object {
     id: entry.id,
     at: new Date(entry.atMs).toISOString(),
     decision: entry.decision,
+    reason: entry.reason,
     input: {
       connection: entry.input.connection,
       request:
         request === null
           ? null
-          : { method: request.method, authority: request.authority, path: request.path, headers: shownHeaders(entry) },
+          : {
+              method: request.method,
+              authority: request.authority,
+              path: request.path,
+              headers: shownHeaders(entry),
+              tokens: request.tokens.map(({ audiences, claims, issuer, presenter, subject }) => ({
+                issuer,
+                subject,
+                audiences,
+                presenter,
+                claims,
+              })),
+            },
     },
   };
 }

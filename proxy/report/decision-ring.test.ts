@@ -16,7 +16,7 @@ function entry(id: string, model: Uint8Array | null = null): RecordedDecision {
     protocol: 'http',
   } as const;
   const decision = engine.decideConnection(engine.classify(connection));
-  return { id, atMs: 0, decision, input: { connection, request: null }, headers: [], model };
+  return { id, atMs: 0, decision, reason: 'denied_by_policy', input: { connection, request: null }, headers: [], model };
 }
 
 test('DecisionRing keeps the newest, oldest first, and finds them by id', () => {

@@ -1,14 +1,17 @@
 /**
  * The last denials with everything that they were made from, so that `postern explain ID` can say why. Bounded: the oldest entry
- * gives way. Holds no header but those that the policy reads.
+ * gives way. Holds no header but those that the policy reads, and of tokens what was proved (at most `MAX_TOKENS` of 16 KiB each).
  */
 import type { AuthzInput, Decision } from '#authz/engine/input.ts';
+import type { Failure } from '../failure.ts';
 
 export interface RecordedDecision {
   readonly id: string;
   /** Milliseconds since the epoch. */
   readonly atMs: number;
   readonly decision: Decision;
+  /** What the exchange failed with: `token_refused` has many reasons. */
+  readonly reason: Failure;
   readonly input: AuthzInput;
   /** The fields that the policy read, for the input's `fields`. */
   readonly headers: readonly (readonly [string, string])[];

@@ -107,7 +107,7 @@ export class Report {
     if (decision !== null) this.#countDecision(decision);
     if (failure !== null) {
       this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
-      if (decision !== null && decision.effect === 'deny') this.#remember(exchange, decision);
+      if (decision !== null && decision.effect === 'deny') this.#remember(exchange, decision, failure);
     }
     if (this.accessLog !== null) logLine(this.accessLog, exchange, now);
     if (this.flows !== null) this.flows.push(`${JSON.stringify(flowRecord(exchange, this.#workload, now))}\n`);
@@ -137,6 +137,7 @@ export class Report {
         id: exchange.decisionId(),
         atMs: exchange.startedMs,
         decision,
+        reason: failure,
         input: { connection: exchange.connection.attributes, request: null },
         headers: [],
         model: exchange.snapshot.policy.model,
@@ -167,12 +168,13 @@ export class Report {
     this.decisions.set(decision, { count: 1 });
   }
 
-  #remember(exchange: Exchange, decision: Decision): void {
+  #remember(exchange: Exchange, decision: Decision, reason: Failure): void {
     const { readFields } = exchange;
     this.ring.add({
       id: exchange.decisionId(),
       atMs: exchange.startedMs,
       decision,
+      reason,
       input: {
         connection:
           exchange.remoteIp === ''

@@ -1,8 +1,10 @@
 /** Users' tokens through a real sidecar, over both versions of HTTP: whose are taken, what each refusal says, what the app is told. */
+import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { h2TlsClient, head } from '#test/support/h2-client.ts';
 import { fieldOf, statusOf, valuesOf } from '#test/support/http-reader.ts';
+import { runProcess } from '#test/support/processes.ts';
 import { plainClient, tlsClient, type RawClient } from '#test/support/raw-client.ts';
 import { startUpstream, type RawUpstream } from '#test/support/raw-upstream.ts';
 import { policyYaml, startSidecar, type Sidecar } from '#test/support/sidecar.ts';
@@ -11,6 +13,7 @@ import { requestAuthentication, TokenIssuer, type Claims } from '#test/support/t
 
 const idp = new TokenIssuer('https://idp.test');
 const other = new TokenIssuer('https://other.test');
+const LAUNCHER = resolve(import.meta.dirname, '../../bin/postern.js');
 const NOW = Math.floor(Date.now() / 1000);
 
 const ALLOW = policyYaml('open', { action: 'ALLOW', rules: [{}] });
@@ -253,6 +256,28 @@ describe('what the app is told', () => {
       expect(valuesOf(upstream.requests.at(-1)?.fields ?? [], 'x-user')).toEqual(['ann']);
     }
   });
+});
+
+test('postern explain tells why a token was refused, and which claim a rule missed', async () => {
+  const staff = { action: 'ALLOW', rules: [{ when: [{ key: 'request.auth.claims[groups]', values: ['staff'] }] }] };
+  const { client, sidecar } = await setUp([rule], policyYaml('staff', staff));
+  const explain = async (path: string): Promise<string> => {
+    const { decision_id: id } = await sidecar.logged((line) => line['path'] === path);
+    const from = ['--admin', sidecar.path('admin.sock')];
+    return (await runProcess(process.execPath, [LAUNCHER, 'explain', String(id), ...from])).stdout;
+  };
+  await client.ask(get('/forged', `Authorization: Bearer ${new TokenIssuer(idp.issuer).token()}`));
+  const forged = await explain('/forged');
+  expect(forged).toContain('code:     token_refused: ');
+  expect(forged).toContain('reason:   jwt_signature: The signature is not of a key of the issuer.');
+  expect(forged).toContain('policy:   test/users\n');
+  const token = idp.token({ groups: ['guests'], email: 'ann@shop.test' });
+  await client.ask(get('/guest', `Authorization: Bearer ${token}`));
+  const guest = await explain('/guest');
+  expect(guest).toContain('user:     https://idp.test/ann\n');
+  expect(guest).toContain('nearest:  test/staff#0: ');
+  expect(guest).toContain('groups');
+  expect(guest).not.toContain('ann@shop.test');
 });
 
 test('a document that cannot be obeyed is refused with its place', async () => {
