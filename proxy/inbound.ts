@@ -50,7 +50,7 @@ export function inboundCarrier(config: InboundConfig, app: UpstreamService, auth
     // Whose tokens it bears.
     const { users } = exchange.snapshot.policy;
     if (users !== null) {
-      const unproved = authenticateUser(users, exchange, head);
+      const unproved = authenticateUser(users, exchange, head, exchange.startedMs);
       if (unproved !== null) return unproved;
     }
 

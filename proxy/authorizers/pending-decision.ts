@@ -7,6 +7,7 @@
 import type { Decision, DecisionCode } from '#authz/engine/input.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { RequestHead } from '#wire/h1/head.ts';
+import { authenticateUser, forgetUser } from '../authn/authenticate-user.ts';
 import type { Caller } from '../carry.ts';
 import { decideAnswered, enforce } from '../enforce/decide.ts';
 import type { Failure } from '../failure.ts';
@@ -18,6 +19,7 @@ import { openTunnel } from '../http/upgrade.ts';
 import { flushOutlets } from '../io/outlet.ts';
 import type { Runtime } from '../runtime.ts';
 import { copyTrailers } from '../upstream/held-request.ts';
+import type { Snapshot } from '../snapshot.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import { NO_CHANGES, type Answer, type Asked, type Authorizer, type Changes, type Denial } from './authorizer.ts';
 import { changedHead, fieldPolicyWith, responseLines } from './changes.ts';
@@ -126,18 +128,11 @@ export class PendingDecision implements Upstream {
   #allowed(changes: Changes): void {
     const { authorizer, caller, runtime } = this.#pending;
     const { exchange } = caller;
-    // Another policy may have come into force; what was waited for is judged by it alone.
     if (exchange.validUntilMs <= runtime.clock.nowMs()) return this.#fail('token_expired');
+    // Another policy may have come into force; what was waited for is judged by it alone.
     if (exchange.snapshot.policy !== runtime.snapshot.policy) {
-      // Who its user is was found by the rules and keys of then; the places of tokens are dropped from the head by now.
-      if (exchange.snapshot.policy.users !== runtime.snapshot.policy.users) return this.#fail('policy_unavailable');
-      exchange.snapshot = runtime.snapshot;
-      caller.fieldPolicy = new FieldPolicies(caller.fieldPolicy.underscores).of(exchange.snapshot.policy);
-      const refusal = filterRequestFields(this.#head, caller.fieldPolicy, caller.connection.isTrustedForwarder);
-      if (refusal !== 0) {
-        exchange.detail = fieldRefusalCode(refusal);
-        return this.#fail('bad_field');
-      }
+      const refused = this.#judgedBy(runtime.snapshot);
+      if (refused !== null) return this.#fail(refused);
     }
     const head = changedHead(this.#head, exchange, changes);
     if (head === null) {
@@ -151,6 +146,24 @@ export class PendingDecision implements Upstream {
     const denied = enforce(exchange.decision);
     if (denied === null) this.#carry(head);
     else this.#fail(denied);
+  }
+
+  /** Brings the request under another snapshot: its fields, and whose it is. */
+  #judgedBy(snapshot: Snapshot): Failure | null {
+    const { caller, runtime } = this.#pending;
+    const { exchange } = caller;
+    const { users: former } = exchange.snapshot.policy;
+    const { users } = snapshot.policy;
+    if (former !== null && former !== users) forgetUser(former, exchange, this.#head);
+    exchange.snapshot = snapshot;
+    caller.fieldPolicy = new FieldPolicies(caller.fieldPolicy.underscores).of(snapshot.policy);
+    const refusal = filterRequestFields(this.#head, caller.fieldPolicy, caller.connection.isTrustedForwarder);
+    if (refusal !== 0) {
+      exchange.detail = fieldRefusalCode(refusal);
+      return 'bad_field';
+    }
+    if (users === null || users === former) return null;
+    return authenticateUser(users, exchange, this.#head, runtime.clock.nowMs());
   }
 
   #carry(head: RequestHead): void {
