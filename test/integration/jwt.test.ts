@@ -290,5 +290,6 @@ test('a document that cannot be obeyed is refused with its place', async () => {
       awaitsReady: false,
     }),
   );
+  await sidecar.process.waitForPort(sidecar.inboundPort, 20_000);
   expect(await sidecar.adminRecord('/policy')).toMatchObject({ state: 'invalid', faults: [{ code: 'PN0403' }] });
 });
