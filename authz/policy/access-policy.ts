@@ -3,7 +3,7 @@
  * strict (see expression.ts). A ClusterAccessPolicy hangs on a node of the namespace tree and flows down from there.
  */
 import type { FaultList, FieldReader } from './fields.ts';
-import { readMetadata, readSelector } from './metadata.ts';
+import { readMetadata, readSelector, refuseTargets } from './metadata.ts';
 import type { Action, Mode, Policy, Position, Scope } from './model.ts';
 import { readStrictRules } from './strict-rules.ts';
 import { DAYS, readMinutes, readTimeMs, windowsOf } from './times.ts';
@@ -76,15 +76,6 @@ function readApi(spec: FieldReader, namespace: string | null, faults: FaultList)
   }
   reference.finish();
   return `${within ?? ''}/${name ?? ''}`;
-}
-
-/** A Service says nothing about a workload that can be known here. */
-function refuseTargets(spec: FieldReader, faults: FaultList): void {
-  const isThere = spec.hasValue('targetRefs');
-  spec.pass('targetRefs');
-  if (!isThere) return;
-  const message = 'Cannot read targetRefs: which workloads stand behind a service is not known here';
-  faults.add('PN0213', spec.where('targetRefs'), spec.at('targetRefs'), message, 'Write selector: { matchLabels: ... }');
 }
 
 function readScope(spec: FieldReader, action: Action, faults: FaultList): Scope {

@@ -4,7 +4,7 @@
  */
 import { encodedSlashFault } from './encoded-slashes.ts';
 import type { FaultList, FieldReader } from './fields.ts';
-import { readMetadata, readSelector } from './metadata.ts';
+import { readMetadata, readSelector, refuseTargets } from './metadata.ts';
 import type { Position } from './model.ts';
 import { readParameterChecks } from './parameter-checks.ts';
 import type { ParameterCheck } from './parameters.ts';
@@ -57,7 +57,7 @@ export function readApiDefinition(document: FieldReader, faults: FaultList): Api
     faults.add('PN0204', document.position, 'spec', 'Cannot read the API: spec is missing');
     return null;
   }
-  spec.maps('targetRefs');
+  refuseTargets(spec, faults);
   const definition = {
     selector: readSelector(spec, faults),
     openapi: readSource(spec, 'openapi', faults),

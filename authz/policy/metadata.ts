@@ -90,6 +90,15 @@ export function readSelector(spec: FieldReader, faults: FaultList): Readonly<Rec
   return labels;
 }
 
+/** Of our own kinds. A Service says nothing about a workload that can be known here. */
+export function refuseTargets(spec: FieldReader, faults: FaultList): void {
+  const isThere = spec.hasValue('targetRefs');
+  spec.pass('targetRefs');
+  if (!isThere) return;
+  const message = 'Cannot read targetRefs: which workloads stand behind a service is not known here';
+  faults.add('PN0213', spec.where('targetRefs'), spec.at('targetRefs'), message, 'Write selector: { matchLabels: ... }');
+}
+
 function readTarget(target: FieldReader, faults: FaultList): void {
   const wrong = (field: string, why: string): void =>
     faults.add('PN0213', target.where(field), target.at(field), `Cannot read the target: ${why}`);

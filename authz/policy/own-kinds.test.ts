@@ -267,6 +267,14 @@ describe('readPolicies() refuses', () => {
       null,
     ],
     ['a tree of nothing', 'NamespaceTree', '{}', 'PN0204', 'spec.namespaces', null],
+    [
+      'an API that names a service',
+      'APIDefinition',
+      '{ targetRefs: [{ kind: Service, name: a }], operations: [{ id: a, method: GET, path: /a }] }',
+      'PN0213',
+      'spec.targetRefs',
+      'Write selector: { matchLabels: ... }',
+    ],
     ['an API without a description', 'APIDefinition', '{ unknownOperations: Deny }', 'PN0204', 'spec', null],
     [
       'an API of two places',

@@ -11,11 +11,12 @@ import { missing } from './missing.ts';
 
 /** Absolute path of a peer's program, or null. With `POSTERN_PEERS=required` a missing one throws. */
 export function peer(name: string): string | null {
-  for (const folder of folders()) {
-    const file = join(folder, name);
-    if (isExecutable(file)) return file;
-  }
-  return missing(`peer ${name}`, 'put it on PATH or in bin/ of POSTERN_PEERS_DIR');
+  return found(name) ?? missing(`peer ${name}`, HINT);
+}
+
+/** One that takes long to build: only `POSTERN_PEERS=all` asks for it. */
+export function rarePeer(name: string): string | null {
+  return found(name) ?? missing(`peer ${name}`, HINT, true);
 }
 
 /** The same for code that runs only after `peer(name)` was found. */
@@ -23,6 +24,14 @@ export function requirePeer(name: string): string {
   const file = peer(name);
   if (file === null) throw new Error(`Cannot find the peer "${name}": looked in ${folders().join(', ')}`);
   return file;
+}
+
+function found(name: string): string | null {
+  for (const folder of folders()) {
+    const file = join(folder, name);
+    if (isExecutable(file)) return file;
+  }
+  return null;
 }
 
 function folders(): readonly string[] {
@@ -42,4 +51,5 @@ function isExecutable(file: string): boolean {
   }
 }
 
+const HINT = 'put it on PATH or in bin/ of POSTERN_PEERS_DIR';
 const ROOT = resolve(import.meta.dirname, '../..');

@@ -16,7 +16,7 @@ import { everyRequest, smallModels } from './small-models.ts';
 
 const MODELS = Number(process.env['POSTERN_MODELS'] ?? 500);
 const SEED = Number(process.env['POSTERN_SEED'] ?? Date.now() % 1_000_000_000);
-const WORKLOAD = { namespace: 'shop', labels: {}, serviceAccount: null };
+const WORKLOAD = { namespace: 'shop', labels: { app: 'a' }, serviceAccount: null };
 const OPTIONS = { rootNamespace: 'istio-system', trustDomain: 'cluster.local', trustDomainAliases: [] };
 
 describe(`${MODELS} pairs of small models, seed ${SEED}`, () => {

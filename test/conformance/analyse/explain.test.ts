@@ -17,7 +17,7 @@ import { everyRequest, smallModels } from './small-models.ts';
 
 const DENIALS = Number(process.env['POSTERN_DENIALS'] ?? 500);
 const SEED = Number(process.env['POSTERN_SEED'] ?? Date.now() % 1_000_000_000);
-const WORKLOAD = { namespace: 'shop', labels: {}, serviceAccount: null };
+const WORKLOAD = { namespace: 'shop', labels: { app: 'a' }, serviceAccount: null };
 const OPTIONS = { rootNamespace: 'istio-system', trustDomain: 'cluster.local', trustDomainAliases: [] };
 const JUDGED = { revision: '', whenNoneSelects: 'deny' } as const;
 
@@ -53,7 +53,7 @@ test(`explain() names what ${DENIALS} random denials lack, seed ${SEED}`, { time
       denials++;
     }
   }
-  expect(Math.min(counts.decided, counts.single)).toBeGreaterThan(DENIALS / 10);
+  expect(Math.min(counts.decided, counts.single)).toBeGreaterThan(DENIALS / 20);
 });
 
 /** The set with one rule changed, or left out. */

@@ -14,7 +14,9 @@ export function smallModels(random: Random): {
   readonly attributes: readonly AttributeName[];
   readonly sets: readonly PolicySet[];
 } {
-  const names = [...NAMES].toSorted(() => random() - 0.5).slice(0, 2 + Math.floor(random() * 2));
+  const shuffled = NAMES.toSorted(() => random() - 0.5).slice(0, 2 + Math.floor(random() * 2));
+  // What an API asks of parameters is asked beside a method and a path.
+  const names = shuffled.includes('query') ? (['query', 'path', 'method'] as const) : shuffled;
   const maker = new Maker(names, random);
   const documents = maker.documents();
   const other = random() < 0.3 ? maker.documents() : maker.edited(documents);
@@ -37,6 +39,7 @@ export function* everyRequest(attributes: readonly AttributeName[]): Generator<A
 interface State {
   readonly method?: string;
   readonly path?: string;
+  readonly query?: string;
   readonly principal?: string | null;
   readonly header?: readonly string[];
   readonly port?: number;
@@ -45,7 +48,7 @@ interface State {
 }
 
 function input(state: State, isTcp: boolean): AuthzInput {
-  const { header = [], ip = '172.16.0.1', method = 'GET', path = '/', port = 9, principal = null, tokens = [] } = state;
+  const { header = [], ip = '172.16.0.1', method = 'GET', path = '/', port = 9, principal = null, query, tokens = [] } = state;
   const connection = {
     principal: principal === null ? null : `spiffe://${principal}`,
     sourceIp: ip,
@@ -57,7 +60,10 @@ function input(state: State, isTcp: boolean): AuthzInput {
     protocol: isTcp ? ('tcp' as const) : ('http' as const),
   };
   const fields = { values: (name: string): readonly string[] => (name === 'x-t' ? header : []) };
-  return { connection, request: isTcp ? null : { method, authority: 'a', path, fields, tokens } };
+  return {
+    connection,
+    request: isTcp ? null : { method, authority: 'a', path, ...(query === undefined ? {} : { query }), fields, tokens },
+  };
 }
 
 class Maker {
@@ -85,6 +91,7 @@ class Maker {
   }
 
   #document(index: number): object {
+    if (this.#names.includes('query') && this.#random() < 0.4) return this.#api(index);
     const turn = this.#random();
     const rules = Array.from({ length: 1 + Math.floor(this.#random() * 3) }, () => this.#rule());
     const metadata = { name: `p${index}`, namespace: 'shop' };
@@ -105,11 +112,27 @@ class Maker {
     return { ...ISTIO, kind: 'AuthorizationPolicy', metadata, spec: { action, rules } };
   }
 
+  /** Of two operations, one or both, with something asked of their parameters. */
+  #api(index: number): object {
+    const asked = (name: string): object[] => (this.#random() < 0.7 ? [{ name, ...this.#pick(ASKED[name] ?? []) }] : []);
+    const operations = [
+      { id: 'all', method: 'GET', path: '/a', parameters: asked('q') },
+      { id: 'one', method: this.#pick(['GET', 'POST']), path: '/a/{*}', parameters: [...asked('x'), ...asked('q')] },
+    ].filter(() => this.#random() < 0.7);
+    const spec = {
+      selector: { matchLabels: { app: 'a' } },
+      unknownOperations: this.#pick(['Deny', 'Report']),
+      validate: this.#pick([['path'], ['query'], ['path', 'query']]),
+      operations: operations.length > 0 ? operations : [{ id: 'all', method: 'GET', path: '/a' }],
+    };
+    return { ...OURS, kind: 'APIDefinition', metadata: { name: `p${index}`, namespace: 'shop' }, spec };
+  }
+
   #rule(): object {
     const [from, to]: [Record<string, string[]>, Record<string, string[]>] = [{}, {}];
     const when: object[] = [];
     for (const name of this.#names) {
-      if (this.#random() < 0.35) continue;
+      if (PATTERNS[name].length === 0 || this.#random() < 0.35) continue;
       const { field, place, values } = this.#pick(PATTERNS[name]);
       const isNot = this.#random() < 0.25;
       const some = values.filter(() => this.#random() < 0.5);
@@ -137,8 +160,8 @@ class Maker {
 /** The same in two documents: rules one by one. */
 function split(document: object): readonly object[] {
   // Made by `Maker`.
-  const { metadata, spec } = document as { metadata: { name: string; namespace?: string }; spec: { rules: readonly object[] } };
-  if (spec.rules.length < 2) return [document];
+  const { metadata, spec } = document as { metadata: { name: string; namespace?: string }; spec: { rules?: readonly object[] } };
+  if (spec.rules === undefined || spec.rules.length < 2) return [document];
   return spec.rules.map((rule, index) => ({
     ...document,
     metadata: { ...metadata, name: `${metadata.name}-${index}` },
@@ -169,7 +192,8 @@ const TOKENS = (
 ).flatMap(([issuer, subject]) => [token(issuer, subject, { role: 'admin' }), token(issuer, subject, {})]);
 const UNIVERSE = {
   method: ['GET', 'POST', 'PUT'],
-  path: ['/', '/a', '/a/b', '/a/c', '/a/x/y', '/a/x/b', '/b', '/xb', '/c', '/a/'],
+  path: ['/', '/a', '/a/b', '/a/c', '/a/x/y', '/a/x/b', '/b', '/xb', '/c', '/a/', '/a/1', '/a/11', '/a/x', '/a/xx', '/a/xb'],
+  query: ['', 'q=1', 'q=true', 'q=%78', 'q=xx', 'q=1&q=true', 'q=%'],
   principal: [
     null,
     'cluster.local/ns/shop/sa/web',
@@ -198,6 +222,7 @@ interface PatternList {
 const PATTERNS: Readonly<Record<AttributeName, readonly PatternList[]>> = {
   method: [{ field: 'methods', place: 'to', values: ['GET', 'POST'] }],
   path: [{ field: 'paths', place: 'to', values: ['/a', '/a/*', '*b', '/b', '/a/{*}'] }],
+  query: [],
   principal: [
     { field: 'principals', place: 'from', values: ['cluster.local/ns/shop/sa/web', '*/sa/web', 'cluster.local/ns/shop/*', '*'] },
     { field: 'namespaces', place: 'from', values: ['shop'] },
@@ -208,5 +233,20 @@ const PATTERNS: Readonly<Record<AttributeName, readonly PatternList[]>> = {
   tokens: [
     { field: 'requestPrincipals', place: 'from', values: ['i/s', '*'] },
     { field: 'request.auth.claims[role]', place: 'when', values: ['admin'] },
+  ],
+};
+/** By the parameter's name; each is told apart by the values of the universe. */
+const ASKED: Readonly<Record<string, readonly object[]>> = {
+  q: [
+    { in: 'query', required: true },
+    { in: 'query', type: 'boolean' },
+    { in: 'query', enum: ['1', 'true'] },
+    { in: 'query', maxLength: 1 },
+    { in: 'query', required: true, type: 'boolean' },
+  ],
+  x: [
+    { in: 'path', wildcard: 1, type: 'integer' },
+    { in: 'path', wildcard: 1, enum: ['b', 'c'] },
+    { in: 'path', wildcard: 1, minLength: 2 },
   ],
 };

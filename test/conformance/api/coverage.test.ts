@@ -9,7 +9,7 @@ import { selectPolicies } from '#authz/policy/select.ts';
 import { everyRequest, smallModels } from '../analyse/small-models.ts';
 
 const SEED = Number(process.env['POSTERN_SEED'] ?? Date.now() % 1_000_000_000);
-const WORKLOAD = { namespace: 'shop', labels: {}, serviceAccount: null };
+const WORKLOAD = { namespace: 'shop', labels: { app: 'a' }, serviceAccount: null };
 const OPTIONS = { rootNamespace: 'istio-system', trustDomain: 'cluster.local', trustDomainAliases: [] };
 const OPERATIONS = [
   { id: 'one', method: 'GET', path: '/a/{*}', tags: [] },
