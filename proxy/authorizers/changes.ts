@@ -13,7 +13,7 @@ import type { FieldPolicy } from '../http/fields.ts';
 import { foldedRule, isFoldedOneOf } from '../http/folded-name.ts';
 import type { Changes, Denial, FieldPair } from './authorizer.ts';
 import { changedQuery } from './query.ts';
-import { targetOf } from './told-fields.ts';
+import { ownFields, targetOf } from './told-fields.ts';
 
 /** Whether an answer may set or remove a field of the request. */
 export function mayChange(name: string): boolean {
@@ -59,6 +59,8 @@ export function changedHead(head: RequestHead, exchange: Exchange, changes: Chan
   const { append, remove, removeQuery, set, setQuery } = changes;
   const touched = [...set.map(([name]) => name), ...append.map(([name]) => name), ...remove];
   if (!touched.every(mayChange) || ![...set, ...append].every(([, value]) => isFieldValue(value))) return null;
+  // What a proved token says of the user is nobody else's to say, and there would be two of the name.
+  if (touched.length > 0 && areAnyOf(touched, ownFields(exchange))) return null;
   // What a token says of its user is nobody else's to say.
   if (exchange.writtenFields.length > 0 && touched.some((name) => isWritten(name, exchange.writtenFields))) return null;
   if (setQuery.length + removeQuery.length > 0) {
@@ -130,6 +132,11 @@ function* appended(fields: readonly FieldPair[], append: readonly FieldPair[]): 
 function isWritten(name: string, written: readonly FieldPair[]): boolean {
   const bytes = nameBytes(name);
   return isFoldedOneOf(bytes, 0, bytes.length, namesOf(written.map(([one]) => one)));
+}
+
+function areAnyOf(names: readonly string[], fields: readonly FieldPair[]): boolean {
+  const taken = namesOf(fields.map(([name]) => name));
+  return namesOf(names).some((name) => isFoldedOneOf(name, 0, name.length, taken));
 }
 
 function keepFraming(from: MessageHead, to: MessageHead): void {

@@ -1,7 +1,11 @@
-/** The fields of a request as an authorizer is told them: those that are forwarded, with what this proxy adds, names in lower case. */
+/**
+ * The fields of a request as an authorizer is told them: those that are forwarded, with what this proxy adds, and tokens in headers that
+ * end here: Istio asks before it takes them out. Names are in lower case.
+ */
 import type { Exchange } from '../exchange.ts';
 import type { RequestHead } from '#wire/h1/head.ts';
 import { FIELD } from '#wire/h1/head.ts';
+import { TAKEN } from '../authn/tokens/found-tokens.ts';
 import type { FieldPair } from './authorizer.ts';
 
 /** Every field but Host, in their order. */
@@ -9,12 +13,17 @@ export function toldFields({ bytes, fields }: RequestHead, exchange: Exchange): 
   const told: FieldPair[] = [];
   const { count, dropped, ids, ranges } = fields;
   for (let index = 0; index < count; index++) {
-    if (dropped[index] !== 0 || ids[index] === FIELD.host) continue;
+    if ((dropped[index] !== 0 && dropped[index] !== TAKEN) || ids[index] === FIELD.host) continue;
     const at = 4 * index;
     const name = bytes.toString('latin1', ranges[at] ?? 0, ranges[at + 1] ?? 0).toLowerCase();
     told.push([name, bytes.toString('latin1', ranges[at + 2] ?? 0, ranges[at + 3] ?? 0)]);
   }
-  return [...told, ...pairsOf(exchange.connection.forwardedFields.toString('latin1')), ...pairsOf(exchange.addedFields)];
+  return [...told, ...ownFields(exchange)];
+}
+
+/** The fields that this proxy adds to the request. */
+export function ownFields({ addedFields, connection }: Exchange): readonly FieldPair[] {
+  return [...pairsOf(connection.forwardedFields.toString('latin1')), ...pairsOf(addedFields)];
 }
 
 /** Values of one name joined by a comma without a blank, as Envoy's map of headers has them. */

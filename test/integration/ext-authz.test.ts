@@ -11,6 +11,7 @@ import { tlsClient } from '#test/support/raw-client.ts';
 import type { RawUpstream } from '#test/support/raw-upstream.ts';
 import { policyYaml } from '#test/support/sidecar.ts';
 import { web } from '#test/support/sidecar-pair.ts';
+import { requestAuthentication, TokenIssuer } from '#test/support/token-issuer.ts';
 
 const WEB = 'spiffe://cluster.local/ns/test/sa/web';
 
@@ -217,4 +218,26 @@ describe('over HTTP/1.1', () => {
     expect(statusOf(await client.ask(get('/asked/a')))).toBe(403);
     expect(await sidecar.logged(({ path }) => path === '/asked/a')).toMatchObject({ decision_code: 'provider_unavailable' });
   });
+});
+
+test('users are proved first: the authorizer sees their token, the app what we say of them and nothing that it says of them', async () => {
+  const idp = new TokenIssuer('https://idp.test');
+  const rule = { issuer: idp.issuer, jwks: idp.jwks, outputClaimToHeaders: [{ header: 'x-user', claim: 'sub' }] };
+  const policies = { ...POLICIES, 'users.yaml': requestAuthentication(rule) };
+  const { sidecar, authorizer, upstream } = await startAskedPlain(() => allowedWith({ 'x-other': '1' }), {}, { policies });
+  await using client = await tlsClient(sidecar.inboundPort, web);
+  const asked = get('/asked/a', `Authorization: Bearer ${idp.token()}\r\nX-User: root\r\n`);
+  expect(statusOf(await client.ask(get('/asked/a', 'Authorization: Bearer forged\r\n')))).toBe(401);
+  expect(authorizer.checks).toHaveLength(0);
+  expect(statusOf(await client.ask(asked))).toBe(200);
+  const told = authorizer.checks[0]?.attributes.request.http.headers;
+  expect([told?.['authorization']?.slice(0, 10), told?.['x-user']]).toEqual(['Bearer eyJ', 'ann']);
+  const { names } = lastRequest(upstream);
+  expect([names('x-user'), names('authorization'), names('x-other')]).toEqual([['ann'], [], ['1']]);
+  for (const answer of [allowedWith({ X_User: 'root' }), allowedWith({}, { headersToRemove: ['x-user'] })]) {
+    authorizer.answer = () => answer;
+    expect(statusOf(await client.ask(asked))).toBe(403);
+  }
+  expect(upstream.requests).toHaveLength(1);
+  expect(await sidecar.logged((line) => line['decision_code'] === 'provider_error')).toMatchObject({ response_code: 403 });
 });

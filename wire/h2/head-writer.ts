@@ -125,7 +125,7 @@ export class HeadWriter {
   #fields(bytes: Buffer, { count, dropped, ids, ranges }: FieldTable): void {
     const { encoder } = this;
     for (let index = 0; index < count; index++) {
-      if (dropped[index] === 1) continue;
+      if (dropped[index] !== 0) continue;
       const id = ids[index] ?? 0;
       const entry = index << 2;
       const valueStart = ranges[entry + 2] ?? 0;

@@ -282,7 +282,7 @@ function keptLines({ bytes, end, fields }: Trailers): Buffer {
   const lines = Buffer.allocUnsafe(end + 2 * count);
   let at = 0;
   for (let index = 0; index < count; index++) {
-    if (dropped[index] === 1) continue;
+    if (dropped[index] !== 0) continue;
     const entry = index << 2;
     at += bytes.copy(lines, at, ranges[entry] ?? 0, ranges[entry + 1] ?? 0);
     lines[at++] = 58;

@@ -25,7 +25,7 @@ export class WrittenMemo {
   /**
    * Writes the run's block when it is known, and says so; else write it and call `keep`.
    *
-   * @param dropped  of its `count` fields, 1 for each that is not written
+   * @param dropped  of its `count` fields, not 0 for each that is not written
    * @param kind     whatever else the block depends on
    */
   repeat(

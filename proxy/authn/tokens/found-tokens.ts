@@ -80,7 +80,7 @@ export class FoundTokens {
 /** Marks the fields in which `place` holds a token as not to be forwarded. */
 export function dropHeaderTokens(head: RequestHead, place: TokenPlace): void {
   const { count, dropped } = head.fields;
-  for (let field = 0; field < count; field++) if (tokenStart(head, field, place) >= 0) dropped[field] = 1;
+  for (let field = 0; field < count; field++) if (tokenStart(head, field, place) >= 0) dropped[field] = TAKEN;
 }
 
 /** Drops every cookie line that holds one of the places, and returns what is left of them; null when no line does. */
@@ -196,6 +196,8 @@ function unquoted(text: string): string {
 
 /** One more is a refusal: each costs a verification. */
 export const MAX_TOKENS = 8;
+/** In `dropped`: a token that ends here, and that an external authorizer is told all the same. */
+export const TAKEN = 2;
 
 const QUESTION = 63;
 const ORIGIN = nameBytes('origin');
