@@ -5,7 +5,13 @@ import { join, resolve } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { statusOf } from '#test/support/http-reader.ts';
+import { OpaBundles, startOpa } from '#test/support/opa-bundles.ts';
+import { peer } from '#test/support/peers.ts';
 import { runProcess } from '#test/support/processes.ts';
+import { tlsClient } from '#test/support/raw-client.ts';
+import { figure } from '#test/support/sidecar.ts';
+import { web } from '#test/support/sidecar-pair.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const image = mkdtempSync(join(tmpdir(), 'postern-image-'));
@@ -44,4 +50,15 @@ test('the data process of the bundle finds its preparer', async () => {
   const { code, stderr } = await runProcess(process.execPath, [postern, 'proxy', '-c', join(image, 'none.yaml')]);
   expect(stderr).toContain('none.yaml');
   expect(code).toBe(78);
+});
+
+test.skipIf(peer('opa') === null)('the data process of the bundle finds its threads', async () => {
+  using bundles = new OpaBundles();
+  const archive = bundles.build('r1');
+  const { sidecar } = await startOpa({}, { 'bundle.tar.gz': archive }, { launcher: postern });
+  await using client = await tlsClient(sidecar.inboundPort, web);
+  const ask = async (path: string): Promise<number> =>
+    statusOf(await client.ask(`GET ${path} HTTP/1.1\r\nHost: app.test\r\n\r\n`));
+  expect([await ask('/items/1'), await ask('/other'), await ask('/free')]).toEqual([200, 403, 200]);
+  figure(`a sidecar of the bundle with an OPA policy has ${(sidecar.residentBytes / 1_048_576).toFixed(0)} MiB resident`);
 });

@@ -38,6 +38,8 @@ export interface SidecarOptions {
   /** Data processes. */
   readonly concurrency?: number;
   readonly accessLog?: string | null;
+  /** What is started in place of the checkout's `bin/postern.js`. */
+  readonly launcher?: string;
   /** False when it is not expected to become ready. */
   readonly awaitsReady?: boolean;
 }
@@ -53,12 +55,16 @@ export class Sidecar implements AsyncDisposable {
   readonly statusPort: number;
   readonly process: TestProcess;
 
-  constructor(folder: string, ports: { inbound: readonly number[]; outbound: readonly number[]; status: number }) {
+  constructor(
+    folder: string,
+    ports: { inbound: readonly number[]; outbound: readonly number[]; status: number },
+    launcher = LAUNCHER,
+  ) {
     this.folder = folder;
     this.inbound = ports.inbound;
     this.outbound = ports.outbound;
     this.statusPort = ports.status;
-    this.process = startProcess(process.execPath, [LAUNCHER, 'proxy', '-c', join(folder, 'proxy.yaml')]);
+    this.process = startProcess(process.execPath, [launcher, 'proxy', '-c', join(folder, 'proxy.yaml')]);
   }
 
   get inboundPort(): number {
@@ -201,7 +207,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   // JSON is YAML.
   writeFileSync(join(folder, 'proxy.yaml'), JSON.stringify(document, null, 2));
   options.beforeStart?.(folder);
-  const sidecar = new Sidecar(folder, { inbound: inbound.ports, outbound: outbound.ports, status });
+  const sidecar = new Sidecar(folder, { inbound: inbound.ports, outbound: outbound.ports, status }, options.launcher);
   try {
     if (options.awaitsReady === false) await sidecar.statusOpen();
     else await sidecar.ready();
