@@ -11,14 +11,13 @@ import type { UpstreamService } from '../upstream/service.ts';
 import { authorizerSamples } from './authorizer-samples.ts';
 import type { Authorizer } from './authorizer.ts';
 import { errorDenial, PendingDecision, withCode } from './pending-decision.ts';
+import { Turns } from './turns.ts';
 
 interface Entry {
   readonly authorizer: Authorizer;
-  readonly concurrency: number;
+  readonly turns: Turns;
   /** What it answers from, when that is kept in this process. */
   readonly policy: LivePolicy | null;
-  /** Requests that wait for its answer. INVARIANT: at most `concurrency`. */
-  waiting: number;
 }
 
 export class Authorizers {
@@ -30,7 +29,7 @@ export class Authorizers {
   }
 
   add(authorizer: Authorizer, concurrency: number, policy: LivePolicy | null = null): void {
-    this.#entries.set(authorizer.name, { authorizer, concurrency, policy, waiting: 0 });
+    this.#entries.set(authorizer.name, { authorizer, turns: new Turns(concurrency), policy });
   }
 
   /** Why what a policy asks could not be answered for want of a policy of OPA's, or null. */
@@ -41,7 +40,7 @@ export class Authorizers {
   }
 
   samples(): Samples {
-    const states = [...this.#entries].map(([authorizer, { policy, waiting }]) => ({ authorizer, policy, waiting }));
+    const states = [...this.#entries].map(([authorizer, { policy, turns }]) => ({ authorizer, policy, waiting: turns.asking }));
     return authorizerSamples(states);
   }
 
@@ -68,17 +67,13 @@ export class Authorizers {
       exchange.detail = 'no_such_authorizer';
       return 'denied_by_policy';
     }
-    if (entry.waiting >= entry.concurrency) {
-      const { statusOnError } = entry.authorizer;
+    const { authorizer, turns } = entry;
+    const turn = turns.take(authorizer.bodyBytes > 0 && exchange.tunnel === '');
+    if (turn === null) {
       exchange.decision = withCode(asking, 'provider_overloaded');
-      exchange.denial = errorDenial(statusOnError);
+      exchange.denial = errorDenial(authorizer.statusOnError);
       return 'denied_by_policy';
     }
-    entry.waiting++;
-    return new PendingDecision(
-      { caller, app, authorizer: entry.authorizer, runtime: this.#runtime, ended: () => entry.waiting-- },
-      head,
-      asking,
-    );
+    return new PendingDecision({ caller, app, authorizer, runtime: this.#runtime, turn }, head, asking);
   }
 }

@@ -4,6 +4,7 @@
  * the exchange as a denial made at once would have ended it. INVARIANT: nothing goes to the workload before the policy that is in
  * force when the answer comes has allowed the request as it is forwarded.
  */
+import { Deadline } from '#base/timer-wheel.ts';
 import type { Decision, DecisionCode } from '#authz/engine/input.ts';
 import type { Trailers } from '#wire/h1/chunked.ts';
 import { RequestHead } from '#wire/h1/head.ts';
@@ -23,17 +24,17 @@ import type { Snapshot } from '../snapshot.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import { NO_CHANGES, type Answer, type Asked, type Authorizer, type Changes, type Denial } from './authorizer.ts';
 import { changedHead, fieldPolicyWith, responseLines } from './changes.ts';
+import type { Turn } from './turns.ts';
 
 export interface Pending {
   readonly caller: Caller;
   readonly app: UpstreamService;
   readonly authorizer: Authorizer;
   readonly runtime: Runtime;
-  /** Called once, when it waits no longer. */
-  readonly ended: () => void;
+  readonly turn: Turn;
 }
 
-export class PendingDecision implements Upstream {
+export class PendingDecision extends Deadline implements Upstream {
   readonly isReused = false;
   readonly #pending: Pending;
   readonly #head = new RequestHead();
@@ -50,15 +51,16 @@ export class PendingDecision implements Upstream {
 
   /** @param head  filtered; it is copied */
   constructor(pending: Pending, head: RequestHead, asking: Decision) {
+    super();
     this.#pending = pending;
     this.#asking = asking;
     const bytes = Buffer.allocUnsafeSlow(head.end - head.start);
     head.bytes.copy(bytes, 0, head.start, head.end);
     copyHead(head, this.#head, bytes);
-    const { authorizer, caller } = pending;
-    caller.exchange.isPending = true;
+    const { authorizer, caller, runtime } = pending;
     this.#isGathering = authorizer.bodyBytes > 0 && caller.exchange.tunnel === '';
-    if (!this.#isGathering) this.#ask(null);
+    if (this.#isGathering) runtime.wheel.arm(this, runtime.timeouts.bodyIdleMs);
+    else this.#ask(null);
   }
 
   get isBlocked(): boolean {
@@ -96,8 +98,22 @@ export class PendingDecision implements Upstream {
     // There is none yet.
   }
 
+  /** A body that is asked about has to come as a whole in the time that others have for a part. */
+  onDeadline(): void {
+    if (!this.#isGathering) return;
+    this.#fail('body_timeout');
+    flushOutlets();
+  }
+
   #ask(body: Buffer | null): void {
-    const { authorizer, caller } = this.#pending;
+    const { authorizer, caller, turn } = this.#pending;
+    // A body that is asked about is asked for with 100 (RFC 9110, section 10.1.1); any other one once it is allowed.
+    caller.exchange.isPending = true;
+    if (!turn.asks()) {
+      // Whoever brought the end of the body is not done with it.
+      setImmediate(() => this.#overloaded());
+      return;
+    }
     const question = { exchange: caller.exchange, head: this.#head, body };
     this.#asked = authorizer.ask(question, (answer) => {
       this.#answered(answer);
@@ -189,6 +205,14 @@ export class PendingDecision implements Upstream {
     this.#fail('denied_by_policy');
   }
 
+  #overloaded(): void {
+    if (this.#isOver) return;
+    const { authorizer, caller } = this.#pending;
+    caller.exchange.denial = errorDenial(authorizer.statusOnError);
+    this.#denied('provider_overloaded', '');
+    flushOutlets();
+  }
+
   #tooLarge(): void {
     const { exchange } = this.#pending.caller;
     exchange.denial = errorDenial(CONTENT_TOO_LARGE);
@@ -203,8 +227,10 @@ export class PendingDecision implements Upstream {
   #over(): void {
     this.#isOver = true;
     this.#isGathering = false;
-    this.#pending.caller.exchange.isPending = false;
-    this.#pending.ended();
+    const { caller, runtime, turn } = this.#pending;
+    caller.exchange.isPending = false;
+    runtime.wheel.remove(this);
+    turn.end();
   }
 }
 

@@ -64,6 +64,39 @@ describe('over HTTP/1.1', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
+  test('a body that is asked about is asked for with 100, has to come in time, and is in nobody else’s way', async () => {
+    const { sidecar, authorizer, upstream } = await startAskedPlain(
+      () => ALLOWED,
+      { includeRequestBodyInCheck: { maxRequestBytes: 10 }, concurrency: 2 },
+      { timeouts: { bodyIdle: '1s' } },
+    );
+    const post = (fields = ''): string => `POST /asked/p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n${fields}\r\n`;
+    await using client = await tlsClient(sidecar.inboundPort, web);
+    client.write(post('Expect: 100-continue\r\n'));
+    client.reader.expect('POST');
+    await eventually('a 100', () => client.bytesReceived > 0);
+    expect(authorizer.checks).toHaveLength(0);
+    client.write('body');
+    expect(statusOf(await client.response())).toBe(200);
+    expect(upstream.requests.at(-1)?.body.toString()).toBe('body');
+
+    await using slow = await tlsClient(sidecar.inboundPort, web);
+    await using slower = await tlsClient(sidecar.inboundPort, web);
+    for (const each of [slow, slower]) {
+      each.write(`${post()}b`);
+      each.reader.expect('POST');
+    }
+    const dribble = setInterval(() => slower.write('o'), 600);
+    onTestFinished(() => clearInterval(dribble));
+    await sleep(200);
+    await using third = await tlsClient(sidecar.inboundPort, web);
+    expect(statusOf(await third.ask(`${post()}body`))).toBe(403);
+    expect(await sidecar.logged((line) => line['response_code'] === 403)).toMatchObject({ decision_code: 'provider_overloaded' });
+    expect([statusOf(await slow.response()), statusOf(await slower.response())]).toEqual([408, 408]);
+    await using fourth = await tlsClient(sidecar.inboundPort, web);
+    expect(statusOf(await fourth.ask(`${post()}body`))).toBe(200);
+  });
+
   test('a caller that goes away takes its question along', async () => {
     const { sidecar, authorizer, upstream } = await startAskedPlain(() => null, { timeout: '20s' }, { mtls: 'DISABLE' });
     const client = await plainClient(sidecar.inboundPort);
