@@ -17,7 +17,7 @@ function question(
   changes: Partial<KeySetRequest> & { readonly jwksUri?: string | null; readonly issuer?: string } = {},
 ): KeySetRequest {
   const { issuer = 'https://idp.test', jwksUri = server.url(), ...more } = changes;
-  const source = { id: 'x', issuer, jwksUri, timeoutMs: 400 };
+  const source = { id: 'x', issuer, jwksUri, timeoutMs: 2_000 };
   return { id: 7, source, privateHosts: ['127.0.0.1', 'localhost'], authorities: server.authorities, ...more };
 }
 

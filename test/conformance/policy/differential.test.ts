@@ -30,8 +30,8 @@ describe(`${ENGINES.map(({ name }) => name).join(' = ')}, seed ${SEED}`, () => {
     if (process.env['POSTERN_PAIRS'] !== undefined) console.log(`seed ${seed}: ${pairs} pairs, ${JSON.stringify(asked)}`);
     expect(differences).toEqual([]);
     // Equal decisions say little unless both kinds come up.
-    expect(allowed / pairs).toBeGreaterThan(0.3);
-    expect(allowed / pairs).toBeLessThan(0.7);
+    expect(allowed / pairs).toBeGreaterThan(0.2);
+    expect(allowed / pairs).toBeLessThan(0.8);
   });
 });
 
