@@ -61,7 +61,7 @@ class DescriptionReader {
   async #operations(
     api: ApiDefinition,
     field: 'openapi' | 'grpc',
-    { file }: Extract<ApiSource, { kind: 'file' }>,
+    { file, position }: Extract<ApiSource, { kind: 'file' }>,
     faults: PolicyFault[],
   ): Promise<readonly ApiOperation[]> {
     const path = `spec.${field}.file`;
@@ -69,13 +69,13 @@ class DescriptionReader {
     const place = resolve(folder, file);
     if (file === '' || isAbsolute(file) || !place.startsWith(folder === sep ? sep : `${folder}${sep}`)) {
       const message = `Cannot read the description "${file}": wanted a file in the folder of this document or below`;
-      faults.push(faultOf(api, path, message));
+      faults.push(faultOf({ position }, path, message));
       return [];
     }
     this.folders.add(dirname(place));
     const { description, faults: found } = await readDescription(field, place);
     for (const { fix, message, where } of found.filter(isRefusal)) {
-      faults.push({ ...faultOf(api, path, `${file}: ${where === '' ? '' : `${where}: `}${message}`), fix });
+      faults.push({ ...faultOf({ position }, path, where === '' ? message : `${file}: ${where}: ${message}`), fix });
     }
     return (description?.operations ?? []).map(({ checks = [], id, keepsEncodedSlashes, method, path: template, tags }) => ({
       id,
@@ -94,6 +94,6 @@ async function readDescription(field: 'openapi' | 'grpc', file: string): Promise
   return (await import('./openapi-file.ts')).readOpenApiFile(file);
 }
 
-function faultOf({ position }: ApiDefinition, path: string, message: string, code: MessageCode = 'PN0320'): PolicyFault {
+function faultOf({ position }: Pick<ApiDefinition, 'position'>, path: string, message: string, code: MessageCode = 'PN0320'): PolicyFault {
   return { ...position, code, path, message, fix: null };
 }

@@ -44,7 +44,7 @@ export interface ApiDefinition {
 }
 
 export type ApiSource =
-  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'file'; readonly file: string; readonly position: Position }
   | { readonly kind: 'configMap'; readonly name: string; readonly key: string };
 
 /** The envelope, or null when `faults` says why not. */
@@ -91,7 +91,7 @@ function readSource(spec: FieldReader, field: 'openapi' | 'grpc', faults: FaultL
     const fix = 'Write { file: openapi.yaml } or { configMapRef: { name: ..., key: ... } }';
     faults.add('PN0204', reader.position, reader.path, `Cannot read ${field}: wanted one place of the description`, fix);
   }
-  return file === null ? { kind: 'configMap', name, key } : { kind: 'file', file };
+  return file === null ? { kind: 'configMap', name, key } : { kind: 'file', file, position: reader.where('file') };
 }
 
 function readOperations(spec: FieldReader, faults: FaultList): readonly ApiOperation[] {
