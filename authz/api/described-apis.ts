@@ -94,6 +94,11 @@ async function readDescription(field: 'openapi' | 'grpc', file: string): Promise
   return (await import('./openapi-file.ts')).readOpenApiFile(file);
 }
 
-function faultOf({ position }: Pick<ApiDefinition, 'position'>, path: string, message: string, code: MessageCode = 'PN0320'): PolicyFault {
+function faultOf(
+  { position }: Pick<ApiDefinition, 'position'>,
+  path: string,
+  message: string,
+  code: MessageCode = 'PN0320',
+): PolicyFault {
   return { ...position, code, path, message, fix: null };
 }

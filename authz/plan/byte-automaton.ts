@@ -9,6 +9,8 @@ import type { Assertion, BytePattern, ByteRange } from './regex/byte-pattern.ts'
 export interface NumberedPattern {
   readonly id: number;
   readonly pattern: BytePattern;
+  /** It is compiled by itself. */
+  readonly multiplies?: boolean;
 }
 
 export interface ByteAutomaton {
@@ -24,8 +26,10 @@ export interface ByteAutomaton {
 
 export function buildByteAutomata(patterns: readonly NumberedPattern[], budget: CompileBudget): readonly ByteAutomaton[] {
   const automata: ByteAutomaton[] = [];
-  for (let at = 0; at < patterns.length; at += MOST_TOGETHER) {
-    const some = patterns.slice(at, at + MOST_TOGETHER);
+  const [alone = [], together = []] = [true, false].map((is) => patterns.filter(({ multiplies = false }) => multiplies === is));
+  for (const one of alone) automata.push(...splitByBudget([one], (items) => new Construction(items, budget).build()));
+  for (let at = 0; at < together.length; at += MOST_TOGETHER) {
+    const some = together.slice(at, at + MOST_TOGETHER);
     automata.push(...splitByBudget(some, (items) => new Construction(items, budget).build()));
   }
   return automata;

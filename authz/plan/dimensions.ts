@@ -66,7 +66,7 @@ export class SlotPatterns {
   readonly #exact = new Map<string, number>();
   readonly #prefixes = new Set<string>();
   readonly #suffixes = new Set<string>();
-  readonly #bytes = new Map<string, { id: number; pattern: BytePattern }>();
+  readonly #bytes = new Map<string, { id: number; pattern: BytePattern; multiplies: boolean }>();
   readonly #templates = new Map<string, { id: number; pattern: Pattern & { form: 'template' } }>();
   #usesPresence = false;
   #dimensions: Dimension[] = [];
@@ -100,7 +100,7 @@ export class SlotPatterns {
         this.#suffixes.add(reversed(pattern.text));
         return;
       case 'bytes':
-        this.#addBytes(pattern.key, pattern.pattern);
+        this.#addBytes(pattern.key, pattern.pattern, pattern.multiplies);
         return;
       case 'template': {
         const key = pattern.segments.join('/');
@@ -109,8 +109,8 @@ export class SlotPatterns {
     }
   }
 
-  #addBytes(key: string, pattern: BytePattern): void {
-    if (!this.#bytes.has(key)) this.#bytes.set(key, { id: this.#bytes.size, pattern });
+  #addBytes(key: string, pattern: BytePattern, multiplies = false): void {
+    if (!this.#bytes.has(key)) this.#bytes.set(key, { id: this.#bytes.size, pattern, multiplies });
   }
 
   /** Numbers the classes; no pattern is added afterwards. */

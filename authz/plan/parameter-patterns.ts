@@ -41,6 +41,7 @@ export function parametersPattern(facets: readonly NamedFacet[]): Pattern {
     form: 'bytes',
     key: `parameters ${JSON.stringify(facets)}`,
     pattern: joined({ kind: 'choice', of: [...named, other] }),
+    multiplies: true,
   };
 }
 
@@ -49,7 +50,7 @@ export function namedPattern(name: string): Pattern {
   const piece: BytePattern = { kind: 'sequence', of: [nameOf(name), ANY_VALUE] };
   const before: BytePattern = { kind: 'repeat', of: { kind: 'sequence', of: [ANY_PIECE, AMPERSAND] }, least: 0, most: null };
   const after: BytePattern = { kind: 'repeat', of: { kind: 'sequence', of: [AMPERSAND, ANY_PIECE] }, least: 0, most: null };
-  return { form: 'bytes', key: `named ${name}`, pattern: { kind: 'sequence', of: [before, piece, after] } };
+  return { form: 'bytes', key: `named ${name}`, pattern: { kind: 'sequence', of: [before, piece, after] }, multiplies: true };
 }
 
 /** Over the decoded value. */

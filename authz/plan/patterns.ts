@@ -21,8 +21,11 @@ export type Pattern =
   | { readonly form: 'present' }
   /** It is there and not empty. */
   | { readonly form: 'filled' }
-  /** Whatever needs an automaton; equal keys are equal patterns. */
-  | { readonly form: 'bytes'; readonly key: string; readonly pattern: BytePattern }
+  /**
+   * Whatever needs an automaton; equal keys are equal patterns. One that `multiplies` says something of values that others like it say
+   * nothing of: an automaton of several would have a state for each combination of what was seen.
+   */
+  | { readonly form: 'bytes'; readonly key: string; readonly pattern: BytePattern; readonly multiplies?: true }
   /** Segments of a path: a literal, `{*}` or `{**}`. */
   | { readonly form: 'template'; readonly segments: readonly string[] };
 

@@ -6,7 +6,7 @@ import type { ApiOperation } from './api-definition.ts';
 import type { Comparison, Expression } from './expression.ts';
 import type { FaultList, FieldReader } from './fields.ts';
 import { MAX_PARAMETERS, MAX_PARAMETER_NAME, MAX_VALUE_LENGTH, VALUE_TYPES } from './parameters.ts';
-import type { NamedFacet, ParameterCheck, ValueFacet } from './parameters.ts';
+import type { ParameterCheck, ValueFacet } from './parameters.ts';
 
 /** @param path  the operation's, as a template */
 export function readParameterChecks(operation: FieldReader, path: string, faults: FaultList): readonly ParameterCheck[] {
@@ -58,10 +58,9 @@ export function brokenParameters(
     const facets = Array.from({ length: wildcardsOf(path) }, (_, index) => round.get(index + 1) ?? null);
     add('path', { form: 'segments', text: path, facets });
   }
-  for (const round of roundsOf(inQuery.map((check, index) => ({ ...check, wildcard: index })))) {
-    const facets = [...round].map(([index, facet]): NamedFacet => ({ name: inQuery[index]?.name ?? '', facet }));
-    add('query', { form: 'parameters', facets });
-  }
+  // One by one: operations have parameters in common.
+  for (const { facets, name } of inQuery)
+    for (const facet of facets) add('query', { form: 'parameters', facets: [{ name, facet }] });
   for (const { isRequired, name } of inQuery) if (isRequired) add('query', { form: 'named', name });
   return broken;
 }

@@ -42,8 +42,11 @@ test(`findDifference() proves nothing wrong about ${SETS} sets made to find faul
 
 /** Samples are made to find faults of engines: some are requests that no listener hands on. */
 function isPossible({ connection, request }: AuthzInput): boolean {
-  const { destinationIp, principal, remoteIp, sourceIp } = connection;
+  const { destinationIp, principal, remoteIp, sourceIp, tags = [], tls } = connection;
   if ([sourceIp, remoteIp, destinationIp].includes('')) return false;
   if (principal !== null && !/^spiffe:\/\/[a-z0-9._-]+(?:\/[a-zA-Z0-9._-]+)+$/.test(principal)) return false;
+  // Plaintext proves no identity.
+  if (!tls && (principal !== null || tags.length > 0)) return false;
+  if (!/^[!"$-~]*$/.test(request?.query ?? '')) return false;
   return request === null || (/^\/[^ ?#]*$/.test(request.path) && /^[!-~]+$/.test(request.method));
 }
