@@ -59,13 +59,14 @@ export class IstioRuleJudge {
 
   /** Whether anything in the rule, needed or not, means nothing here. */
   #isUnknowable(rule: Rule): boolean {
-    const conditions = rule.when.flatMap((condition) => this.#condition(condition));
+    const isOne = ({ verdict }: Field): boolean => verdict === 'unknowable';
+    if (rule.when.some((condition) => this.#condition(condition).some(isOne))) return true;
     // A request has all that sources and operations ask for.
-    const others =
-      this.#input.request !== null
-        ? []
-        : [...rule.from.flatMap((source) => this.#source(source)), ...rule.to.flatMap((operation) => this.#operation(operation))];
-    return [...conditions, ...others].some(({ verdict }) => verdict === 'unknowable');
+    if (this.#input.request !== null) return false;
+    return (
+      rule.to.some((operation) => this.#operation(operation).some(isOne)) ||
+      rule.from.some((source) => this.#source(source).some(isOne))
+    );
   }
 
   parts(rule: Rule): readonly PartResult[] {
@@ -241,6 +242,7 @@ function field(
   notValues: readonly string[],
   judge: (value: string, isNot: boolean) => Verdict,
 ): readonly Field[] {
+  if (values.length === 0 && notValues.length === 0) return NO_FIELDS;
   const fields: Field[] = [];
   if (values.length > 0) fields.push({ name, verdict: anyOf(values, (value) => judge(value, false)) });
   if (notValues.length > 0) {
@@ -259,3 +261,5 @@ function anyOf(values: readonly string[], judge: (value: string) => Verdict): Ve
   }
   return isUnknowable ? 'unknowable' : false;
 }
+
+const NO_FIELDS: readonly Field[] = [];

@@ -24,6 +24,9 @@ import {
   parseTarget,
 } from './units.ts';
 
+// A process reads one file, some few times: to make functions of the schemas costs more than it saves. Here, before any schema.
+z.config({ jitless: true });
+
 export function choice<const Names extends readonly [string, ...string[]]>(names: Names, byDefault: Names[number]) {
   // The default is one of the names, which is what the enum gives.
   return z.enum(names, { error: oneOf(names) }).prefault(byDefault);

@@ -22,5 +22,9 @@ export class Preparer {
   }
 }
 
-/** The optimising compiler never earns its keep in so short a life: without it 1,000 rules cost a quarter less CPU time. */
-const PREPARER_FLAGS = ['--max-opt=2'];
+/**
+ * The optimising compiler never earns its keep in so short a life: without it 1,000 rules cost a quarter less CPU time. A small young
+ * generation that is used again and again, no threads for what one does as fast, and no collection of the old generation before
+ * 96 MB: together a fifth less for 1,000 rules, as much for 10,000.
+ */
+const PREPARER_FLAGS = ['--max-opt=2', '--single-threaded', '--initial-heap-size=96', '--max-semi-space-size=4'];
