@@ -51,7 +51,7 @@ export class IstioRuleJudge {
   matches(rule: Rule): boolean {
     if (this.#policy.action === 'ALLOW' && this.#isUnknowable(rule)) return false;
     return (
-      (rule.to.length === 0 || rule.to.some((operation) => every(this.#operation(operation)))) &&
+      (rule.to.length === 0 || rule.to.some((operation) => this.#holds(operation))) &&
       (rule.from.length === 0 || rule.from.some((source) => every(this.#source(source)))) &&
       rule.when.every((condition) => every(this.#condition(condition)))
     );
@@ -98,12 +98,33 @@ export class IstioRuleJudge {
   }
 
   #operation(operation: Operation): readonly Field[] {
-    return [
-      ...field('hosts', operation.hosts, operation.notHosts, (value) => this.#host(value)),
-      ...field('ports', operation.ports, operation.notPorts, (value) => Number(value) === this.#input.connection.destinationPort),
-      ...field('methods', operation.methods, operation.notMethods, (value) => this.#http(({ method }) => present(value, method))),
-      ...field('paths', operation.paths, operation.notPaths, (value) => this.#http(({ path }) => matchesPath(value, path))),
-    ];
+    return [...this.#hosts(operation), ...this.#ports(operation), ...this.#methods(operation), ...this.#paths(operation)];
+  }
+
+  /** All of it; what is compared fastest and fails most often comes first. */
+  #holds(operation: Operation): boolean {
+    return (
+      every(this.#methods(operation)) &&
+      every(this.#ports(operation)) &&
+      every(this.#hosts(operation)) &&
+      every(this.#paths(operation))
+    );
+  }
+
+  #hosts({ hosts, notHosts }: Operation): readonly Field[] {
+    return field('hosts', hosts, notHosts, (value) => this.#host(value));
+  }
+
+  #ports({ ports, notPorts }: Operation): readonly Field[] {
+    return field('ports', ports, notPorts, (value) => Number(value) === this.#input.connection.destinationPort);
+  }
+
+  #methods({ methods, notMethods }: Operation): readonly Field[] {
+    return field('methods', methods, notMethods, (value) => this.#http(({ method }) => present(value, method)));
+  }
+
+  #paths({ paths, notPaths }: Operation): readonly Field[] {
+    return field('paths', paths, notPaths, (value) => this.#http(({ path }) => matchesPath(value, path)));
   }
 
   #condition({ key, values, notValues }: Condition): readonly Field[] {
