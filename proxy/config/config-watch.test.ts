@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { expect, onTestFinished, test } from 'vitest';
 
-import { ConfigWatch } from './config-watch.ts';
+import { changedSince, ConfigWatch } from './config-watch.ts';
 
 function folder(): string {
   const made = mkdtempSync(join(tmpdir(), 'watch-'));
@@ -92,4 +92,20 @@ test('ConfigWatch tells nothing when nothing changed', async () => {
   writeFileSync(join(at, 'access.log'), 'line\n');
   await sleep(200);
   expect(times).toEqual([]);
+});
+
+test.each([
+  ['a file that is written', (at: string) => writeFileSync(join(at, 'policies/a.yaml'), 'other'), true],
+  ['a file that is new in a folder', (at: string) => writeFileSync(join(at, 'policies/b.yaml'), 'b'), true],
+  ['a file that is gone', (at: string) => rmSync(join(at, 'proxy.yaml')), true],
+  ['an older file that took its place', (at: string) => renameSync(join(at, 'old.yaml'), join(at, 'proxy.yaml')), true],
+  ['nothing', () => {}, false],
+] as const)('changedSince() sees %s', async (_what, change, want) => {
+  const at = folder();
+  writeFileSync(join(at, 'old.yaml'), 'a');
+  await sleep(60);
+  const sinceMs = Date.now();
+  await sleep(10);
+  change(at);
+  expect(changedSince([join(at, 'proxy.yaml'), join(at, 'policies'), join(at, 'policies/a.yaml')], sinceMs)).toBe(want);
 });

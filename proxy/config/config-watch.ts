@@ -66,6 +66,17 @@ export class ConfigWatch {
   }
 }
 
+/**
+ * Whether anything of these paths may have changed after a time: what was read in between and is watched only from now on. Files whose
+ * times another machine sets are not told apart.
+ */
+export function changedSince(paths: readonly string[], sinceMs: number): boolean {
+  return paths.some((path) => {
+    const found = statSync(path, { throwIfNoEntry: false }) ?? statSync(dirname(path), { throwIfNoEntry: false });
+    return found !== undefined && found.ctimeMs >= sinceMs - CLOCK_STEP_MS;
+  });
+}
+
 /** The names that count in each folder: all of a folder that is a path itself (null), else those of the paths in it. */
 function watchedNames(paths: readonly string[]): Map<string, Set<string> | null> {
   const folders = new Map<string, Set<string> | null>();
@@ -112,6 +123,8 @@ function isFolder(path: string): boolean {
   }
 }
 
+/** Times of files are those of the kernel's last tick. */
+const CLOCK_STEP_MS = 20;
 const SETTLE_MS = 30;
 /** After this a burst is not waited for any longer. */
 const SETTLE_MAX_MS = 150;

@@ -10,7 +10,7 @@ import type { Log } from '#base/log.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import { formatFault } from '#proto/fault-text.ts';
 import type { PrepareAnswer } from '#proto/prepare.ts';
-import { ConfigWatch } from './config-watch.ts';
+import { changedSince, ConfigWatch } from './config-watch.ts';
 import { Preparer } from './preparer.ts';
 
 /** An answer whose file is in order. */
@@ -24,6 +24,8 @@ export class PolicyFeed {
   #watch: ConfigWatch | null = null;
   #running = '';
   #watched: readonly string[] = [];
+  /** When the last preparation began, by the system's clock. */
+  #askedMs = 0;
   /** That of the highest revision that was told so far. */
   #lastBundle: LoadedBundle | null = null;
   #onAnswer: (answer: PrepareAnswer) => void = () => {};
@@ -55,8 +57,10 @@ export class PolicyFeed {
   follow(first: GoodAnswer, onAnswer: (answer: PrepareAnswer) => void): void {
     this.#running = comparable(first.config);
     this.#onAnswer = onAnswer;
-    this.#observe([...first.config.policies.files, ...first.watched]);
+    this.#observe(first.config, first.watched);
     this.#awaitBoundary(first.policyValidUntilMs);
+    // An identity may have been waited for meanwhile.
+    if (changedSince(this.#watched, this.#askedMs)) this.reload();
   }
 
   /** Prepares anew, now or after the preparation under way. */
@@ -97,12 +101,14 @@ export class PolicyFeed {
         'the configuration file changed; listeners, identity and telemetry take effect at the next start or upgrade',
       );
     }
-    if (answer.config !== null) this.#observe([...answer.config.policies.files, ...answer.watched]);
+    // INVARIANT: what is newly watched is read again. It may have changed after it was read and before it was watched.
+    if (answer.config !== null && this.#observe(answer.config, answer.watched)) this.#isStale = true;
     this.#awaitBoundary(answer.policyValidUntilMs);
     this.#onAnswer(answer);
   }
 
   async #ask(): Promise<PrepareAnswer> {
+    this.#askedMs = Date.now();
     const answer = await this.#preparer.prepare(this.#file, this.#lastBundle);
     const { bundle } = answer;
     if (bundle !== null && bundle.revision >= (this.#lastBundle?.revision ?? 0)) {
@@ -111,13 +117,14 @@ export class PolicyFeed {
     return answer;
   }
 
-  /** Looks for changes of these paths from now on. */
-  #observe(paths: readonly string[]): void {
-    const watched = [...new Set([this.#file, ...paths])];
-    if (this.#watch !== null && JSON.stringify(watched) === JSON.stringify(this.#watched)) return;
+  /** Looks for changes of what an answer was made from; returns whether that is other than it was. */
+  #observe({ policies }: ProxyConfig, paths: readonly string[]): boolean {
+    const watched = [...new Set([this.#file, ...policies.files, ...paths])];
+    if (this.#watch !== null && JSON.stringify(watched) === JSON.stringify(this.#watched)) return false;
     this.#watched = watched;
     this.#watch?.close();
     this.#watch = new ConfigWatch({ paths: watched, pollMs: POLL_MS, onChange: () => this.reload() });
+    return true;
   }
 
   /** Policies that begin, expire or follow a schedule: prepares anew when they do. Looks often, because the clock may be set. */

@@ -278,6 +278,22 @@ describe('policies that are wrong', () => {
   });
 });
 
+test('a change is seen while the policies are read anew because another file came', { timeout: 120_000 }, async () => {
+  const sidecar = await sidecarWith({ policies: { 'p.yaml': numbered(1) } });
+  await using client = await tlsClient(sidecar.inboundPort, web);
+  for (let version = 2; version <= 12; version++) {
+    sidecar.put(
+      `policies/other-${version}.yaml`,
+      policyYaml(`other-${version}`, { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/never'] } }] }] }),
+    );
+    // From before the reading begins to after it has ended.
+    await sleep(25 + version * 8);
+    sidecar.put('policies/p.yaml', numbered(version));
+    await eventually(`version ${version}`, async () => (await statusFor(client, `/swap/${version}`)) === 200, 10_000);
+    expect(await statusFor(client, `/swap/${version - 1}`)).toBe(403);
+  }
+});
+
 describe('identity files that are wrong', () => {
   test('the last good identity stays, and says so; the mended one is taken', async () => {
     const sidecar = await sidecarWith({});
