@@ -124,6 +124,17 @@ describe('key sets over time', () => {
     expect(verifyToken(idp.token(), null, { issuer: null, audiences: [] }, world.nowMs)).toMatchObject({ code: 'jwt_no_keys' });
   });
 
+  test('are new only when they are others than before', () => {
+    const { store } = new World();
+    const news = { source: SOURCE.id, keys: idp.jwks, fetchedMs: 5, fault: null };
+    expect(store.take(news)).toBe(true);
+    expect(store.take({ ...news, fetchedMs: 9 })).toBe(false);
+    expect(store.of(SOURCE.id).fetchedMs).toBe(9);
+    expect(store.take({ ...news, source: 'https://another.test' })).toBe(false);
+    expect(store.take({ ...news, keys: null, fault: 'key_set_type' })).toBe(false);
+    expect(store.of(SOURCE.id)).toMatchObject({ fault: 'key_set_type', fetchedMs: 9 });
+  });
+
   test('are no longer asked for once no policy names them', async () => {
     const world = new World();
     await turn();

@@ -237,6 +237,66 @@ describe('TokenAuthenticator', () => {
     }
   });
 
+  test.each([
+    [
+      'a preflight',
+      'OPTIONS',
+      '/',
+      [
+        ['origin', 'x'],
+        ['access-control-request-method', 'GET'],
+        ['authorization', 'Bearer x'],
+      ],
+      null,
+    ],
+    [
+      'OPTIONS without a method',
+      'OPTIONS',
+      '/',
+      [
+        ['origin', 'x'],
+        ['authorization', 'Bearer x'],
+      ],
+      'jwt_malformed',
+    ],
+    [
+      'OPTIONS with an empty one',
+      'OPTIONS',
+      '/',
+      [
+        ['origin', 'x'],
+        ['access-control-request-method', ''],
+        ['authorization', 'Bearer x'],
+      ],
+      'jwt_malformed',
+    ],
+    ['a parameter spelled otherwise', 'GET', '/?%61ccess_token=x', [], 'jwt_malformed'],
+    ['a parameter with an escape in its value', 'GET', `/?access_token=${good.replaceAll('.', '%2e')}`, [], null],
+    ['a parameter that is empty', 'GET', '/?access_token=&access_token', [], null],
+    ['an escape that is none', 'GET', '/?access_token=%zz', [], 'jwt_malformed'],
+  ] as [string, string, string, [string, string][], string | null][])('judges %s', (_, method, target, fields, want) => {
+    expect(users(IDP).authenticate(requestHead(method, target, fields), NOW)).toBe(want);
+  });
+
+  test('looks at the usual places only where a rule names none', () => {
+    const head = requestHead('GET', '/?access_token=x', [['authorization', 'Bearer x']]);
+    expect(users({ ...IDP, ...a }).authenticate(head, NOW)).toBeNull();
+    expect(kept(head)).toEqual(['authorization']);
+  });
+
+  test.each([
+    [true, ['a', 'b']],
+    [false, ['a']],
+  ])('takes out what no rule has proved, unless all that look there forward (%s)', (forwardOriginalToken, want) => {
+    const authenticator = users({ ...IDP, ...a, forwardOriginalToken: true }, { ...OTHER, ...b, forwardOriginalToken });
+    const head = requestHead('GET', '/', [
+      ['a', good],
+      ['b', 'bad'],
+    ]);
+    expect(authenticator.authenticate(head, NOW)).toBeNull();
+    expect(kept(head)).toEqual(want);
+  });
+
   test('does not let an inherited member pass for a claim', () => {
     const claims = ['constructor', '__proto__', 'a.constructor', 'a.length'];
     const outputClaimToHeaders = claims.map((claim, index) => ({ header: `x-${index}`, claim }));
