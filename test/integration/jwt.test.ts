@@ -233,6 +233,16 @@ describe('what the app is told', () => {
     expect(statusOf(await client.ask(get('/a', 'x-user: ann')))).toBe(403);
   });
 
+  test('is never what a caller says in trailers', async () => {
+    const { client, upstream } = await setUp(rules);
+    const end = '0\r\nX-User: root\r\nx_user: root\r\nx-team: root\r\nx-more: 1\r\n\r\n';
+    const post = `POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer ${idp.token(claims)}\r\n\r\n${end}`;
+    expect(statusOf(await client.ask(post))).toBe(200);
+    const [got] = upstream.requests;
+    expect(got?.trailers.map(([name]) => name.toLowerCase())).toEqual(['x-more']);
+    expect(valuesOf(got?.fields ?? [], 'x-user')).toEqual(['ann']);
+  });
+
   test.each([
     ['in any case', 'X-USER: root', 200],
     ['with an underscore', 'x_user: root', 400],
