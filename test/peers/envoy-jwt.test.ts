@@ -159,7 +159,11 @@ describe.skipIf(peer('envoy') === null).each(SETS)('Envoy with $name', { timeout
     const answer = await client.ask(`${method} ${path} HTTP/1.1\r\nHost: a\r\n${fields.map((one) => `${one}\r\n`).join('')}\r\n`);
     const [got] = app.requests;
     const told = (got?.fields ?? []).map(([name, value]): [string, string] => [name.toLowerCase(), value]);
-    return { status: statusOf(answer), line: got?.startLine ?? '', fields: told.filter(([name]) => !OWN.test(name)).toSorted() };
+    return {
+      status: statusOf(answer),
+      line: got?.startLine ?? '',
+      fields: told.filter(([name]) => !OWN.test(name)).toSorted(byName),
+    };
   }
 
   test.each(cases.map((each) => [each.why, each] as const))('says the same of %s', async (_, each) => {
@@ -181,6 +185,10 @@ interface Outcome {
   readonly status: number;
   readonly line: string;
   readonly fields: readonly (readonly [string, string])[];
+}
+
+function byName([one]: readonly [string, string], [other]: readonly [string, string]): number {
+  return one < other ? -1 : Number(one > other);
 }
 
 /** What every proxy writes of itself. */
