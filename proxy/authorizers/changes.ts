@@ -61,8 +61,6 @@ export function changedHead(head: RequestHead, exchange: Exchange, changes: Chan
   if (!touched.every(mayChange) || ![...set, ...append].every(([, value]) => isFieldValue(value))) return null;
   // What a proved token says of the user is nobody else's to say, and there would be two of the name.
   if (touched.length > 0 && areAnyOf(touched, ownFields(exchange))) return null;
-  // What a token says of its user is nobody else's to say.
-  if (exchange.writtenFields.length > 0 && touched.some((name) => isWritten(name, exchange.writtenFields))) return null;
   if (setQuery.length + removeQuery.length > 0) {
     const target = changedQuery(targetOf(head, exchange), setQuery, removeQuery);
     if (target === null) return null;
@@ -127,11 +125,6 @@ function* appended(fields: readonly FieldPair[], append: readonly FieldPair[]): 
       if (own.length > 0) yield [values[0]?.[0].toLowerCase() ?? name, [...own, ...values.map(([, one]) => one)].join(',')];
     }
   }
-}
-
-function isWritten(name: string, written: readonly FieldPair[]): boolean {
-  const bytes = nameBytes(name);
-  return isFoldedOneOf(bytes, 0, bytes.length, namesOf(written.map(([one]) => one)));
 }
 
 function areAnyOf(names: readonly string[], fields: readonly FieldPair[]): boolean {

@@ -92,14 +92,18 @@ describe('key sets by URL', () => {
   test('that grow too old no longer count', async () => {
     const made = await keys();
     const upstream = keep(await startUpstream());
-    const sidecar = keep(await withKeys(upstream.port, made, { tokens: { keyMaxAge: '2s', keyRefresh: '1s' } }));
+    const sidecar = keep(await withKeys(upstream.port, made, { tokens: { keyMaxAge: '8s', keyRefresh: '1s' } }));
     const client = keep(await tlsClient(sidecar.inboundPort, web));
     expect(statusOf(await client.ask(get('/a', made.idp.token())))).toBe(200);
     made.server.answer = say('', 'text/plain', 500);
-    await eventually('the end of the keys', async () => {
-      const reply = await client.ask(get('/a', made.idp.token()));
-      return fieldOf(reply.fields, 'x-postern-reason') === 'jwt_keys_stale';
-    });
+    await eventually(
+      'the end of the keys',
+      async () => {
+        const reply = await client.ask(get('/a', made.idp.token()));
+        return fieldOf(reply.fields, 'x-postern-reason') === 'jwt_keys_stale';
+      },
+      20_000,
+    );
   });
 
   test('at a private address that is not named are not asked for', async () => {
