@@ -49,10 +49,10 @@ test.each(['x-user', 'X_User'])('an authorizer does not say who the user is (%s)
 });
 
 /** The request waits, `meanwhile` happens, and the authorizer says yes. */
-async function waiting(token: string, meanwhile: (made: Asked) => Promise<void>): Promise<{ made: Asked; reply: Message }> {
+async function waiting(token: () => string, meanwhile: (made: Asked) => Promise<void>): Promise<{ made: Asked; reply: Message }> {
   const gate = Promise.withResolvers<void>();
   const made = await asked(() => gate.promise.then(() => ALLOWED));
-  const reply = made.ask(`/asked/a?q=1&access_token=${token}`, 'Cookie: a=b', 'x-user: root', 'x-name: root');
+  const reply = made.ask(`/asked/a?q=1&access_token=${token()}`, 'Cookie: a=b', 'x-user: root', 'x-name: root');
   await eventually('the question', () => made.authorizer.checks.length === 1);
   await meanwhile(made);
   gate.resolve();
@@ -67,7 +67,10 @@ async function swap({ sidecar }: Asked, ...rules: readonly Claims[]): Promise<vo
 
 test('rules that come into force while an authorizer is asked are those that prove the user', async () => {
   const outputClaimToHeaders = [{ header: 'x-name', claim: 'sub' }];
-  const { made, reply } = await waiting(idp.token(), (each) => swap(each, { ...RULE, outputClaimToHeaders }));
+  const { made, reply } = await waiting(
+    () => idp.token(),
+    (each) => swap(each, { ...RULE, outputClaimToHeaders }),
+  );
   expect(statusOf(reply)).toBe(200);
   const [got] = made.upstream.requests;
   expect(valuesOf(got?.fields ?? [], 'x-name')).toEqual(['ann']);
@@ -79,22 +82,32 @@ test('rules that come into force while an authorizer is asked are those that pro
 
 test('a key that is taken away while an authorizer is asked proves nothing', async () => {
   const others = new TokenIssuer(idp.issuer);
-  const { made, reply } = await waiting(idp.token(), (each) => swap(each, { ...RULE, jwks: others.jwks }));
+  const { made, reply } = await waiting(
+    () => idp.token(),
+    (each) => swap(each, { ...RULE, jwks: others.jwks }),
+  );
   expect([statusOf(reply), fieldOf(reply.fields, 'x-postern-reason')]).toEqual([401, 'jwt_signature']);
   expect(made.upstream.bytes).toBe(0);
 });
 
 test('rules that are taken away leave the request as it came', async () => {
   const token = idp.token();
-  const { made, reply } = await waiting(token, (each) => swap(each));
+  const { made, reply } = await waiting(
+    () => token,
+    (each) => swap(each),
+  );
   expect(statusOf(reply)).toBe(200);
   expect(made.upstream.requests[0]?.startLine).toBe(`GET /asked/a?q=1&access_token=${token} HTTP/1.1`);
   expect(valuesOf(made.upstream.requests[0]?.fields ?? [], 'x-user')).toEqual(['root']);
 });
 
 test('a token that ends while an authorizer is asked lets nothing pass', async () => {
-  const ends = Math.floor(Date.now() / 1000) + 6;
-  const { made, reply } = await waiting(idp.token({ exp: ends }), async () => {
+  let ends = 0;
+  const ending = (): string => {
+    ends = Math.floor(Date.now() / 1000) + 5;
+    return idp.token({ exp: ends });
+  };
+  const { made, reply } = await waiting(ending, async () => {
     await eventually('the end', () => Date.now() > ends * 1000, 10_000);
   });
   expect([statusOf(reply), fieldOf(reply.fields, 'x-postern-reason')]).toEqual([401, 'token_expired']);
