@@ -43,6 +43,11 @@ function get(path: string, token: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer ${token}\r\n\r\n`;
 }
 
+/** `exp` of a token: whole seconds. */
+function endsIn(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
+}
+
 describe('key sets by URL', () => {
   test.each([1, 2])(
     'are fetched before the sidecar is ready, and anew for a key that is not known (%d processes)',
@@ -129,13 +134,16 @@ describe('what is open', () => {
         keep({ [Symbol.asyncDispose]: async () => session.destroy() });
         return keep(await h2Websocket(session, '/chat', { ...fields, 'sec-websocket-version': '13' }));
       };
-      const exp = Math.floor(Date.now() / 1000) + 2;
+      const exp = endsIn(5);
       const short = await open(made.idp.token({ exp }));
       const long = await open(made.idp.token());
       expect(await short.echo('in')).toBe('in');
       expect(await short.over(10_000)).toMatchObject({ code: 1008 });
-      expect(Date.now() / 1000 - exp).toBeGreaterThanOrEqual(0);
-      expect(Date.now() / 1000 - exp).toBeLessThan(1.2);
+      const late = Date.now() / 1000 - exp;
+      figure(`a WebSocket over ${protocol} ended ${late.toFixed(2)} s after its token`);
+      expect(late).toBeGreaterThanOrEqual(0);
+      // A second, and what a busy machine takes to tell.
+      expect(late).toBeLessThan(2);
       expect(await long.echo('still')).toBe('still');
       expect(await sidecar.logged((line) => line['reason'] === 'token_expired')).toMatchObject({ path: '/chat' });
     },
@@ -151,8 +159,8 @@ describe('what is open', () => {
     );
     const first = keep(await withKeys(events.port, made));
     const client = keep(await tlsClient(first.inboundPort, web));
-    client.write(get('/events', made.idp.token({ exp: Math.floor(Date.now() / 1000) + 2 })));
-    await client.over(6_000);
+    client.write(get('/events', made.idp.token({ exp: endsIn(4) })));
+    await client.over(10_000);
     expect(await first.logged((line) => line['path'] === '/events')).toMatchObject({ reason: 'token_expired' });
 
     const app = keep(await startGrpcApp());
@@ -178,9 +186,8 @@ describe('what is open', () => {
       chat.write({ payload: Buffer.from('x') });
       return promise;
     };
-    expect(await call(made.idp.token({ exp: Math.floor(Date.now() / 1000) + 2 }))).toMatchObject({
-      code: status.UNAUTHENTICATED,
-    });
+    expect(await call(made.idp.token({ exp: endsIn(4) }))).toMatchObject({ code: status.UNAUTHENTICATED });
+    expect(await sidecar.logged((line) => line['reason'] === 'token_expired')).toMatchObject({ grpc_status: 16 });
     expect(await call('bad')).toMatchObject({ code: status.UNAUTHENTICATED });
     expect(await call(made.idp.token({ aud: 'x', exp: 1 }))).toMatchObject({ code: status.UNAUTHENTICATED });
   });
