@@ -2,6 +2,8 @@
  * Proofs under fire: sets made to find faults, one rule left out. Where nothing is said to change, random requests must be decided
  * alike; where a request is told, the interpreter has judged it already. `POSTERN_SETS` sets how many, `POSTERN_SEED` which.
  */
+import { isIP } from 'node:net';
+
 import { expect, test } from 'vitest';
 
 import { findDifference } from '#authz/analyse/difference.ts';
@@ -43,7 +45,7 @@ test(`findDifference() proves nothing wrong about ${SETS} sets made to find faul
 /** Samples are made to find faults of engines: some are requests that no listener hands on. */
 function isPossible({ connection, request }: AuthzInput): boolean {
   const { destinationIp, principal, remoteIp, sourceIp, tags = [], tls } = connection;
-  if ([sourceIp, remoteIp, destinationIp].includes('')) return false;
+  if ([sourceIp, remoteIp, destinationIp].some((address) => isIP(address) === 0)) return false;
   if (principal !== null && !/^spiffe:\/\/[a-z0-9._-]+(?:\/[a-zA-Z0-9._-]+)+$/.test(principal)) return false;
   // Plaintext proves no identity.
   if (!tls && (principal !== null || tags.length > 0)) return false;
