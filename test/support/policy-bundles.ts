@@ -60,7 +60,11 @@ interface BundleOptions {
 }
 
 export function allowingPaths(paths: readonly string[]): CompiledPolicy {
-  const text = policyYaml('open', { rules: [{ to: [{ operation: { paths } }] }] });
+  return compiledFor(policyYaml('open', { rules: [{ to: [{ operation: { paths } }] }] }));
+}
+
+/** Policies as they stand in a file, compiled for `WORKLOAD`. */
+export function compiledFor(text: string): CompiledPolicy {
   const { documents, faults, set } = readPolicies(text, 'policy.yaml');
   if (faults.length > 0) throw new Error(JSON.stringify(faults));
   const selected = selectPolicies(set, WORKLOAD, {
