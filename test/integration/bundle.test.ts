@@ -6,12 +6,15 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { statusOf } from '#test/support/http-reader.ts';
+import { say, startKeyServer } from '#test/support/key-server.ts';
 import { OpaBundles, startOpa } from '#test/support/opa-bundles.ts';
 import { peer } from '#test/support/peers.ts';
 import { runProcess } from '#test/support/processes.ts';
 import { tlsClient } from '#test/support/raw-client.ts';
-import { figure } from '#test/support/sidecar.ts';
-import { web } from '#test/support/sidecar-pair.ts';
+import { startUpstream } from '#test/support/raw-upstream.ts';
+import { figure, policyYaml, startSidecar } from '#test/support/sidecar.ts';
+import { keep, mesh, web } from '#test/support/sidecar-pair.ts';
+import { requestAuthentication, TokenIssuer } from '#test/support/token-issuer.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const image = mkdtempSync(join(tmpdir(), 'postern-image-'));
@@ -50,6 +53,27 @@ test('the data process of the bundle finds its preparer', async () => {
   const { code, stderr } = await runProcess(process.execPath, [postern, 'proxy', '-c', join(image, 'none.yaml')]);
   expect(stderr).toContain('none.yaml');
   expect(code).toBe(78);
+});
+
+test('the data process of the bundle finds the process that fetches keys', async () => {
+  const idp = new TokenIssuer('https://idp.test');
+  const server = keep(await startKeyServer(say(idp.jwks)));
+  const upstream = keep(await startUpstream());
+  const rule = { issuer: idp.issuer, jwksUri: server.url() };
+  const sidecar = keep(
+    await startSidecar({
+      mesh,
+      launcher: postern,
+      inbound: [{ mtls: 'STRICT', forwardTo: `127.0.0.1:${upstream.port}` }],
+      spec: { tokens: { privateHosts: ['127.0.0.1'], authorities: server.authorities } },
+      policies: { 'users.yaml': requestAuthentication(rule), 'open.yaml': policyYaml('open', { action: 'ALLOW', rules: [{}] }) },
+    }),
+  );
+  await using client = await tlsClient(sidecar.inboundPort, web);
+  const ask = async (token: string): Promise<number> =>
+    statusOf(await client.ask(`GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`));
+  expect([await ask(idp.token()), await ask(new TokenIssuer(idp.issuer).token())]).toEqual([200, 401]);
+  figure(`a sidecar of the bundle that proves tokens has ${(sidecar.residentBytes / 1_048_576).toFixed(0)} MiB resident`);
 });
 
 test.skipIf(peer('opa') === null)('the data process of the bundle finds its threads', async () => {
