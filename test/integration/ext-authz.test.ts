@@ -2,11 +2,14 @@
  * CUSTOM policies and an external authorizer that speaks gRPC, through a real sidecar: what it is asked, what its answers do, and that
  * nothing is let through without one.
  */
+import { resolve } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
 
 import { POLICIES, startAskedPlain } from '#test/support/asked-sidecar.ts';
 import { ALLOWED, allowedWith, DENIED, deniedWith } from '#test/support/ext-authz.ts';
 import { fieldOf, statusOf } from '#test/support/http-reader.ts';
+import { runProcess } from '#test/support/processes.ts';
 import { tlsClient } from '#test/support/raw-client.ts';
 import type { RawUpstream } from '#test/support/raw-upstream.ts';
 import { policyYaml } from '#test/support/sidecar.ts';
@@ -240,4 +243,18 @@ test('users are proved first: the authorizer sees their token, the app what we s
   }
   expect(upstream.requests).toHaveLength(1);
   expect(await sidecar.logged((line) => line['decision_code'] === 'provider_error')).toMatchObject({ response_code: 403 });
+});
+
+test('postern explain tells that it was the authorizer, and what was decided behind it', async () => {
+  const { sidecar, authorizer } = await startAskedPlain(() => DENIED);
+  await using client = await tlsClient(sidecar.inboundPort, web);
+  const explained = async (path: string): Promise<string> => {
+    expect(statusOf(await client.ask(get(path)))).toBe(403);
+    const { decision_id: id } = await sidecar.logged((line) => line['path'] === path);
+    const from = ['--admin', sidecar.path('admin.sock')];
+    return (await runProcess(process.execPath, [resolve('bin/postern.js'), 'explain', String(id), ...from])).stdout;
+  };
+  expect(await explained('/asked/a')).toMatch(/denied_by_provider: The external authorizer.*test\/outside.*custom\.yaml/su);
+  authorizer.answer = () => ALLOWED;
+  expect(await explained('/asked/closed')).toMatch(/no rule matched|nearest/u);
 });
