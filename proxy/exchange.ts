@@ -2,8 +2,9 @@
  * The one mutable record of a request: each phase writes down what it found, the report reads it at the end. A connection reuses
  * its exchange from request to request. Hot path.
  */
-import type { Decision, Providers, Token } from '#authz/engine/input.ts';
-import type { Changes, Denial } from './authorizers/authorizer.ts';
+import type { Decision, Token } from '#authz/engine/input.ts';
+import type { Answered } from './authorizers/answered.ts';
+import type { Denial } from './authorizers/authorizer.ts';
 import type { WrittenField } from './authn/tokens/found-tokens.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Failure } from './failure.ts';
@@ -12,12 +13,6 @@ import { PROCESS_TAG } from './process-tag.ts';
 import { LogTail } from './report/access-log.ts';
 import type { PolicySnapshot, Snapshot } from './snapshot.ts';
 import type { RetryBudget } from './upstream/retry-budget.ts';
-
-/** What an external authorizer answered to a request that it let in. */
-export interface Answered {
-  readonly providers: Providers;
-  readonly changes: Changes;
-}
 
 /** What the proxy did. */
 export type Verdict = 'forwarded' | 'denied' | 'failed';

@@ -60,7 +60,9 @@ export interface Authorizer {
   readonly bodyBytes: number;
   readonly failOpen: boolean;
   readonly statusOnError: number;
-  /** Asks; `answered` is called once, never within this call. */
+  /** Changes when its answers may be others from now on, as far as that is known. */
+  readonly generation: number;
+  /** Asks about what is read within this call; `answered` is called once, never within this call. */
   ask(question: Question, answered: (answer: Answer) => void): Asked;
 }
 

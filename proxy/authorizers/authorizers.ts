@@ -10,7 +10,8 @@ import type { Runtime } from '../runtime.ts';
 import type { UpstreamService } from '../upstream/service.ts';
 import { authorizerSamples } from './authorizer-samples.ts';
 import type { Authorizer } from './authorizer.ts';
-import { errorDenial, PendingDecision, withCode } from './pending-decision.ts';
+import { errorDenial, withCode } from './denials.ts';
+import { PendingDecision } from './pending-decision.ts';
 import { Turns } from './turns.ts';
 
 interface Entry {

@@ -14,6 +14,8 @@ export class GrpcAuthorizer implements Authorizer {
   readonly bodyBytes: number;
   readonly failOpen: boolean;
   readonly statusOnError: number;
+  /** Whoever it is does not tell. */
+  readonly generation = 0;
   readonly #isRaw: boolean;
   readonly #timeoutMs: number;
   readonly #service: UpstreamService;

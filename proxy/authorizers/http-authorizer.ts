@@ -22,6 +22,8 @@ export class HttpAuthorizer implements Authorizer {
   readonly bodyBytes: number;
   readonly failOpen: boolean;
   readonly statusOnError: number;
+  /** Whoever it is does not tell. */
+  readonly generation = 0;
   readonly #config: Config;
   readonly #service: UpstreamService;
   readonly #pool: CallerPool;

@@ -22,8 +22,10 @@ import type { Runtime } from '../runtime.ts';
 import { copyTrailers } from '../upstream/held-request.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { UpstreamService } from '../upstream/service.ts';
-import { NO_CHANGES, type Answer, type Asked, type Authorizer, type Changes, type Denial } from './authorizer.ts';
+import { NO_CHANGES, type Answer, type Asked, type Authorizer, type Changes } from './authorizer.ts';
+import { Answered } from './answered.ts';
 import { changedHead, fieldPolicyWith, responseLines } from './changes.ts';
+import { errorDenial, withCode } from './denials.ts';
 import type { Turn } from './turns.ts';
 
 export interface Pending {
@@ -150,6 +152,7 @@ export class PendingDecision extends Deadline implements Upstream {
       const refused = this.#judgedBy(runtime.snapshot);
       if (refused !== null) return this.#fail(refused);
     }
+    const askedTarget = exchange.rewrittenTarget;
     const head = changedHead(this.#head, exchange, changes);
     if (head === null) {
       exchange.denial = errorDenial(authorizer.statusOnError);
@@ -157,7 +160,7 @@ export class PendingDecision extends Deadline implements Upstream {
     }
     caller.fieldPolicy = fieldPolicyWith(caller.fieldPolicy, changes);
     exchange.responseFields = responseLines(changes.respond);
-    exchange.answered = { providers: { [authorizer.name]: 'allow' }, changes };
+    exchange.answered = new Answered(authorizer, this.#asking, changes, askedTarget);
     exchange.decision = decideAnswered(caller, exchange, head);
     const denied = enforce(exchange.decision);
     if (denied === null) this.#carry(head);
@@ -234,22 +237,4 @@ export class PendingDecision extends Deadline implements Upstream {
   }
 }
 
-/** The denial of a status; the ordinary one needs nothing of its own. */
-export function errorDenial(status: number): Denial | null {
-  return status === 403 ? null : { status, fields: PLAIN_TEXT, body: ACCESS_DENIED };
-}
-
-/** The same decision with another code; made once, so that equal ones are counted together. */
-export function withCode(decision: Decision, code: DecisionCode): Decision {
-  if (decision.code === code) return decision;
-  let made = DECISIONS.get(decision);
-  if (made === undefined) DECISIONS.set(decision, (made = new Map<DecisionCode, Decision>()));
-  let coded = made.get(code);
-  if (coded === undefined) made.set(code, (coded = Object.freeze({ ...decision, code })));
-  return coded;
-}
-
 const CONTENT_TOO_LARGE = 413;
-const PLAIN_TEXT = 'content-type: text/plain; charset=utf-8\r\n';
-const ACCESS_DENIED = Buffer.from('postern: access denied\n', 'latin1');
-const DECISIONS = new WeakMap<Decision, Map<DecisionCode, Decision>>();

@@ -47,6 +47,8 @@ export class LivePolicy {
   #coming: InForce | null = null;
   #isClosed = false;
   #whenClosed: (() => void) | null = null;
+  /** Policies that were put in force so far. */
+  generation = 0;
   #restarts = 0;
   #activatedMs = 0;
   #refused = 0;
@@ -186,6 +188,7 @@ export class LivePolicy {
   #activate(coming: InForce): void {
     const before = this.#inForce;
     this.#inForce = coming;
+    this.generation++;
     this.#activatedMs = Date.now();
     this.#refusal = '';
     if (before !== null) {

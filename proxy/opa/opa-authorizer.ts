@@ -22,6 +22,10 @@ export class OpaAuthorizer implements Authorizer {
     this.#policy = policy;
   }
 
+  get generation(): number {
+    return this.#policy.generation;
+  }
+
   ask(question: Question, answered: (answer: Answer) => void): Asked {
     let isAborted = false;
     const answer = (given: Answer): void => {

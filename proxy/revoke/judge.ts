@@ -5,6 +5,7 @@
 import { dropHandshakeFields } from '#wire/websocket/handshake.ts';
 import type { HeadLimits, RequestHead } from '#wire/h1/head.ts';
 import type { Token } from '#authz/engine/input.ts';
+import type { Answered } from '../authorizers/answered.ts';
 import { changedHead } from '../authorizers/changes.ts';
 import { authenticateAgain } from '../authn/authenticate-user.ts';
 import type { WrittenField } from '../authn/tokens/found-tokens.ts';
@@ -43,6 +44,10 @@ export class Judge {
     if (exchange.decision === null || exchange.decision.effect !== 'allow') return null;
     source.compact();
     if (exchange.validUntilMs <= this.#runtime.clock.nowMs()) return 'token_expired';
+    if (exchange.answered !== null) {
+      const refused = this.#answerHolds(caller, exchange.answered, source);
+      if (refused !== null) return refused;
+    }
     if (exchange.snapshot.policy === policy || exchange.rejudgedBy === policy) return null;
     exchange.rejudgedBy = policy;
     this.#runtime.report.rejudged++;
@@ -66,6 +71,28 @@ export class Judge {
     exchange.decision = decision;
     exchange.snapshot = snapshot;
     return this.#ended(exchange, denied === 'denied_by_policy' ? 'revoked' : denied, '');
+  }
+
+  /** Has an authorizer asked again whose policy is another by now. Its answer is looked at in a later round. */
+  #answerHolds(caller: Caller, answered: Answered, source: HeadSource): Failure | null {
+    const { exchange } = caller;
+    if (answered.denial !== null) {
+      exchange.decision = answered.denial;
+      return this.#ended(exchange, 'revoked', '');
+    }
+    if (!answered.isStale(exchange)) return null;
+    this.#runtime.report.rejudged++;
+    const head = source.again(HEAD_LIMITS);
+    if (head === null) return this.#ended(exchange, 'engine_error', 'head_not_kept');
+    const { policy } = exchange.snapshot;
+    const nowMs = this.#runtime.clock.nowMs();
+    if (exchange.tunnel !== '') dropHandshakeFields(head);
+    const refusal = filterRequestFields(head, this.#fieldPolicy(caller, policy), caller.connection.isTrustedForwarder);
+    // What was told of its user then is told again.
+    policy.users?.authenticate(head, nowMs);
+    if (refusal === 0) answered.askAgain(exchange, head, nowMs);
+    source.freed(head);
+    return refusal === 0 ? null : this.#ended(exchange, 'bad_field', fieldRefusalCode(refusal));
   }
 
   #judge(caller: Caller, head: RequestHead, policy: PolicySnapshot): Failure | null {

@@ -11,13 +11,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { h2Session, h2Websocket } from '#test/support/h2-websocket.ts';
 import { fieldOf, statusOf } from '#test/support/http-reader.ts';
 import { linesOf, OpaBundles, replaceBundle, startOpa } from '#test/support/opa-bundles.ts';
 import { peer } from '#test/support/peers.ts';
 import { tlsClient } from '#test/support/raw-client.ts';
 import type { RawUpstream } from '#test/support/raw-upstream.ts';
-import { eventually, type Settings, type Sidecar } from '#test/support/sidecar.ts';
-import { web } from '#test/support/sidecar-pair.ts';
+import { eventually, figure, type Settings, type Sidecar } from '#test/support/sidecar.ts';
+import { keep, web } from '#test/support/sidecar-pair.ts';
+import { startEchoingApp, websocket } from '#test/support/websocket-peers.ts';
 
 const get = (path: string, fields = ''): string => `GET ${path} HTTP/1.1\r\nHost: app.test\r\n${fields}\r\n`;
 const post = (body: string, fields = 'Content-Type: application/json\r\n'): string =>
@@ -122,6 +124,34 @@ describe.skipIf(peer('opa') === null)('a policy of OPA', () => {
     expect((await sidecar.logged((line) => line['decision_id'] === event?.['decision_id']))['path']).toBe('/items/1');
   });
 
+  test('is asked again about what is open when its bundle is replaced, and what it no longer allows ends', async () => {
+    const made = bundles();
+    const app = keep(await startEchoingApp());
+    const { sidecar } = await start(made.build('r1'), {}, { inbound: [{ mtls: 'STRICT', forwardTo: `127.0.0.1:${app.port}` }] });
+    const [seven, eight] = [
+      keep(await websocket(sidecar.inboundPort, '/items/7', web)),
+      keep(await h2Session(sidecar.inboundPort, web).then((session) => h2Websocket(session, '/items/8'))),
+    ];
+    replaceBundle(sidecar, made.build('r2'));
+    await eventually('the new bundle', async () => (await sidecar.metric('postern_rejudged_total')) >= 2);
+    await sleep(1_200);
+    for (const each of [seven, eight]) {
+      each.socket.send('still here');
+      expect((await each.next()).data.toString()).toBe('still here');
+    }
+    const begunMs = performance.now();
+    replaceBundle(sidecar, made.build('r3', [], ['7']));
+    await eventually('the end', () => seven.closed !== null);
+    figure(`a WebSocket that a replaced bundle no longer allows ended after ${(performance.now() - begunMs).toFixed(0)} ms`);
+    expect(seven.closed?.code).toBe(1008);
+    eight.socket.send('still here');
+    expect((await eight.next()).data.toString()).toBe('still here');
+    expect(await sidecar.logged((line) => line['path'] === '/items/7')).toMatchObject({
+      reason: 'revoked',
+      decision_code: 'denied_by_provider',
+    });
+  });
+
   test('without a bundle nothing is ready and everything is denied', async () => {
     const { sidecar, upstream } = await start(null, {}, { awaitsReady: false });
     await sidecar.statusOpen();
@@ -190,7 +220,7 @@ describe.skipIf(peer('opa') === null)('a bundle of a server', () => {
 function start(
   archive: Buffer | null,
   opa: Settings = {},
-  more: { readonly awaitsReady?: boolean } = {},
+  more: Parameters<typeof startOpa>[2] = {},
   files: Readonly<Record<string, string | Buffer>> = {},
 ): Promise<{ sidecar: Sidecar; upstream: RawUpstream }> {
   return startOpa(opa, { ...files, ...(archive === null ? {} : { 'bundle.tar.gz': archive }) }, more);

@@ -18,12 +18,15 @@ export class OpaBundles implements Disposable {
     mkdirSync(join(this.root, 'bundle'));
   }
 
-  /** @param more  more arguments of `opa build` */
-  build(revision: string, more: readonly string[] = []): Buffer {
+  /**
+   * @param more  more arguments of `opa build`
+   * @param blocked  items that nobody may read
+   */
+  build(revision: string, more: readonly string[] = [], blocked: readonly string[] = []): Buffer {
     const folder = join(this.root, 'bundle');
     writeFileSync(join(folder, 'policy.rego'), POLICY);
-    writeFileSync(join(folder, 'data.json'), JSON.stringify({ revision }));
-    writeFileSync(join(folder, '.manifest'), JSON.stringify({ revision, roots: ['envoy', 'revision'] }));
+    writeFileSync(join(folder, 'data.json'), JSON.stringify({ revision, blocked }));
+    writeFileSync(join(folder, '.manifest'), JSON.stringify({ revision, roots: ['envoy', 'revision', 'blocked'] }));
     return opaBuild(folder, this.#kind, ['envoy/authz/allow', 'envoy/authz/rare'], more);
   }
 
@@ -94,6 +97,7 @@ allow := {
 } if {
 	http.method == "GET"
 	input.parsed_path = ["items", id]
+	not id in data.blocked
 	input.attributes.source.principal == "spiffe://cluster.local/ns/test/sa/web"
 }
 
