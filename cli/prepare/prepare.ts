@@ -41,7 +41,7 @@ export async function prepare(file: string, options: PrepareOptions): Promise<Pr
   const { config, faults: configFaults } = readConfigFile(file);
   if (config === null) return { config, configFaults, ...without('invalid'), watched: [file] };
   const policies = await preparePolicies(config, options);
-  return { config, configFaults, ...policies, watched: [file, ...sourcesOf(config), ...policies.watched] };
+  return { config, configFaults, ...policies, watched: [...new Set([file, ...sourcesOf(config), ...policies.watched])] };
 }
 
 /** No policy, and why. */
