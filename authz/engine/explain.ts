@@ -8,6 +8,7 @@ import type { Policy, Position, Rule } from '../policy/model.ts';
 import type { WorkloadPolicies } from '../policy/workload-policies.ts';
 import { policyTitle } from '../policy/model.ts';
 import type { AuthzInput, Token } from './input.ts';
+import { brokenParametersText } from './explain-parameters.ts';
 import { interpret, ruleParts } from './interpreter.ts';
 import type { PartResult } from './interpreter-istio.ts';
 import type { WhenNoneSelects } from './decisions.ts';
@@ -52,9 +53,12 @@ export function readModel(model: Uint8Array): WorkloadPolicies {
 export function explain(set: WorkloadPolicies, input: AuthzInput, whenNoneSelects: WhenNoneSelects): Explanation {
   const { effect, code, policy, rule } = interpret(set, input, { revision: '', whenNoneSelects });
   if (policy !== null && rule !== null) {
-    const matched = locate(set, policy, rule);
+    const found = locate(set, policy, rule);
+    const matched = found === null ? null : { policy, rule, position: found.rule.position };
     const verb = effect === 'allow' ? 'allowed' : 'denied';
-    return { effect, code, matched, nearest: null, text: `${verb} by ${policy}#${rule}${at(matched)}` };
+    const broken = found === null ? [] : brokenParametersText(set, found.policy, found.rule, input);
+    const text = [`${verb} by ${policy}#${rule}${at(matched)}`, ...broken].join('\n  ');
+    return { effect, code, matched, nearest: null, text };
   }
   const candidates = code === 'denied_outside_ceiling' ? titled(set, policy) : code === 'denied_no_match' ? set.policies : null;
   if (candidates === null) {
@@ -193,10 +197,10 @@ function isThere(name: string, input: AuthzInput, token: Token | null): boolean 
   return (input.request?.fields.values(name.slice('request.headers['.length, -1).toLowerCase()).length ?? 0) > 0;
 }
 
-function locate(set: WorkloadPolicies, title: string, ruleName: string): RuleReference | null {
+function locate(set: WorkloadPolicies, title: string, ruleName: string): { readonly policy: Policy; readonly rule: Rule } | null {
   for (const policy of titled(set, title)) {
     const rule = policy.rules.find(({ name }) => name === ruleName);
-    if (rule !== undefined) return { policy: title, rule: ruleName, position: rule.position };
+    if (rule !== undefined) return { policy, rule };
   }
   return null;
 }
