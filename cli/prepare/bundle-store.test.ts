@@ -112,7 +112,7 @@ test('BundleStore removes what a killed writer has left, and not what one is wri
   expect(readdirSync(folder).filter((name) => name.endsWith('.aside'))).toEqual(['.1.3.aside']);
 });
 
-test('whatever moment a writer is killed at, what it said it had kept is kept, and whole', { timeout: 120_000 }, async () => {
+test('whatever moment a writer is killed at, what it said it had kept is kept, and whole', { timeout: 600_000 }, async () => {
   const module = (name: string): string => JSON.stringify(join(import.meta.dirname, name));
   const script = `
     import { BundleStore } from ${module('bundle-store.ts')};

@@ -66,6 +66,29 @@ describe('of a bundle', { timeout: 120_000 }, () => {
     expect(await ask(sidecar, '/new')).toBe('503 policy_expired');
   });
 
+  test('killed while bundles come in it starts again with what was in force, and with nothing older', async () => {
+    let revision = 1;
+    let sidecar = await startedWithBundle(signer.allowing(['/x'], { revision }));
+    for (let kill = 0; kill < KILLS; kill++) {
+      const killAt = performance.now() + 100 + ((kill * 37) % 150);
+      let seen = 0;
+      while (performance.now() < killAt) {
+        put(sidecar, signer.allowing(['/x', `/only-${++revision}`], { revision }));
+        seen = await bundleRevision(sidecar);
+      }
+      // In whatever it is writing.
+      for (const pid of childrenOf(sidecar.process.pid)) process.kill(pid, 'SIGKILL');
+      const before = sidecar;
+      sidecar = await again(before, () => rmSync(before.path('policy.bundle')));
+      const kept = await bundleRevision(sidecar);
+      expect(kept).toBeGreaterThanOrEqual(seen);
+      expect(await policyOf(sidecar)).toMatchObject({ state: 'ok', isKeptCopy: true });
+      put(sidecar, signer.allowing(['/old'], { revision: kept - 1 }));
+      await eventually('the refusal', async () => (await faultCodes(sidecar)).includes('bundle_downgrade'), 10_000);
+    }
+    figure(`${KILLS} kills while bundles came in, up to revision ${revision}: what was in force was kept each time`);
+  });
+
   test('a copy that was damaged is told and never served; its revision still counts', async () => {
     let sidecar = await startedWithBundle(signer.allowing(['/new'], { revision: 7 }));
     sidecar = await again(
@@ -312,5 +335,15 @@ async function faultCodes(sidecar: Sidecar): Promise<readonly string[]> {
   return faults.map(({ code }) => code);
 }
 
+async function bundleRevision(sidecar: Sidecar): Promise<number> {
+  const { bundle } = (await policyOf(sidecar)) as { bundle: { revision: number } | null }; // as proxy/admin/answers.ts writes it
+  return bundle?.revision ?? 0;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+}
+
+const KILLS = process.env['POSTERN_FULL'] === '1' ? 40 : 5;
 /** What the callers of the load ask for. */
 const SPOKEN = '/x';
