@@ -11,6 +11,7 @@ import type { SelectedJwtRule } from '#authz/policy/authentication.ts';
 import type { ProxyConfig } from '#proto/config/proxy.ts';
 import { keySourcesOf, type KeySetNews } from '#proto/key-sets.ts';
 import type { DocumentFault, PrepareAnswer } from '#proto/prepare.ts';
+import { authorizerSamples } from './authorizers/authorizer-state.ts';
 import type { Authorizers } from './authorizers/authorizers.ts';
 import { buildAuthorizers } from './authorizers/build.ts';
 import { adminAnswer } from './admin/answers.ts';
@@ -115,6 +116,7 @@ export class Sidecar {
 
   /** The admin interface's answer to `GET url`; null when there is no such thing. */
   answerAdmin(url: string): unknown {
+    if (url === '/authorizers') return this.#authorizers.states();
     if (url === '/upstreams') return upstreamStates(this.#upstreams.services);
     return adminAnswer(url, {
       runtime: this.runtime,
@@ -131,7 +133,7 @@ export class Sidecar {
       ...collect(this.runtime),
       ...tokenSamples(this.runtime.report.tokens, this.#keys),
       ...upstreamSamples(this.#upstreams.services),
-      ...this.#authorizers.samples(),
+      ...authorizerSamples(this.#authorizers.states()),
     };
   }
 
@@ -228,6 +230,8 @@ export class Sidecar {
     const { bundle, documents, engine, selected, state } = policy;
     const told = bundle === null ? {} : { bundle: bundle.revision };
     this.#log.info({ revision: engine.revision, ...told, state, documents, selected }, 'policy in force');
+    const reason = this.#authorizers.unanswerable(engine.providers);
+    if (reason !== null) this.#log.warn({ reason }, 'what CUSTOM policies match is denied');
   }
 
   #policyExpired(): void {

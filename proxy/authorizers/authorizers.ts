@@ -5,10 +5,9 @@ import type { Caller } from '../carry.ts';
 import type { Failure } from '../failure.ts';
 import type { Upstream } from '../forward/streams.ts';
 import type { LivePolicy } from '../opa/live-policy.ts';
-import type { Samples } from '../report/samples.ts';
 import type { Runtime } from '../runtime.ts';
 import type { UpstreamService } from '../upstream/service.ts';
-import { authorizerSamples } from './authorizer-samples.ts';
+import type { AuthorizerState } from './authorizer-state.ts';
 import type { Authorizer } from './authorizer.ts';
 import { errorDenial, withCode } from './denials.ts';
 import { PendingDecision } from './pending-decision.ts';
@@ -40,9 +39,19 @@ export class Authorizers {
     return null;
   }
 
-  samples(): Samples {
-    const states = [...this.#entries].map(([authorizer, { policy, turns }]) => ({ authorizer, policy, waiting: turns.asking }));
-    return authorizerSamples(states);
+  /** What of `names`, which policies ask, nobody can answer: why, or null. */
+  unanswerable(names: readonly string[]): string | null {
+    if (names.length > 1) return `policies ask several authorizers: ${names.join(', ')}`;
+    const [name] = names;
+    return name === undefined || this.#entries.has(name) ? null : `policies ask an authorizer that is not configured: ${name}`;
+  }
+
+  states(): readonly AuthorizerState[] {
+    return [...this.#entries].map(([name, { policy, turns }]) => ({
+      name,
+      waiting: turns.asking,
+      policy: policy === null ? null : policy.state(),
+    }));
   }
 
   reopenLogs(): void {

@@ -23,12 +23,16 @@ export interface Evaluated {
   readonly evaluationNs: number;
 }
 
-/** For metrics. */
-export interface PolicyCounts {
+/** What it looks like from outside. */
+export interface PolicyState {
   /** Null while there is none. */
   readonly revision: string | null;
+  /** SHA-256 of the archive in force, in hex. */
+  readonly digest: string | null;
   readonly activatedMs: number;
+  /** Bundles that were not taken, and what was wrong with the last one since the one in force; '' for nothing. */
   readonly refused: number;
+  readonly refusal: string;
   readonly replaced: number;
   readonly eventsDropped: number;
 }
@@ -77,11 +81,13 @@ export class LivePolicy {
     return this.#inForce !== null;
   }
 
-  counts(): PolicyCounts {
+  state(): PolicyState {
     return {
       revision: this.#inForce?.proved.revision ?? null,
+      digest: this.#inForce?.proved.digest ?? null,
       activatedMs: this.#activatedMs,
       refused: this.#refused,
+      refusal: this.#refusal,
       replaced: this.#replacedBefore + (this.#inForce?.evaluator.counts().replaced ?? 0),
       eventsDropped: this.#eventsDropped,
     };

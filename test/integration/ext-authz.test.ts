@@ -220,6 +220,7 @@ describe('over HTTP/1.1', () => {
     await using client = await tlsClient(sidecar.inboundPort, web);
     expect(statusOf(await client.ask(get('/asked/a')))).toBe(403);
     expect(await sidecar.logged(({ path }) => path === '/asked/a')).toMatchObject({ decision_code: 'provider_unavailable' });
+    expect(sidecar.process.stderr).toContain('policies ask an authorizer that is not configured: outside');
   });
 });
 

@@ -105,6 +105,9 @@ describe.skipIf(peer('opa') === null)('a policy of OPA', () => {
     replaceBundle(sidecar, Buffer.from('no archive'));
     await eventually('the refusal', async () => (await sidecar.metric('postern_opa_bundle_refusals_total')) > 0);
     expect(await revision()).toBe('r2');
+    const [state] = (await sidecar.admin('/authorizers')) as readonly { policy: Settings }[]; // what the interface answers
+    expect(state).toMatchObject({ name: 'rules', waiting: 0, policy: { revision: 'r2', refused: 1 } });
+    expect(state?.policy['refusal']).toMatch(/^opa_bundle_archive /u);
     await eventually('two activations and a refusal', () => linesOf(sidecar, 'status.log').length >= 3);
     const states = linesOf(sidecar, 'status.log').map((line) => line['bundles'] as Readonly<Record<string, Settings>>); // as OPA has it
     expect(states.map(({ rules }) => rules?.['active_revision'])).toEqual(['r1', 'r2', 'r2']);
