@@ -219,6 +219,9 @@ export class Sidecar {
   /** The same policy, told anew: by a bundle of its own time, for one. */
   #prolong({ bundle, isKeptCopy, policyExpiresMs }: PrepareAnswer): void {
     const { policy } = this.runtime.snapshot;
+    const isSame = JSON.stringify(bundle) === JSON.stringify(policy.bundle);
+    // Another snapshot has everything judged again that is open.
+    if (isSame && isKeptCopy === policy.isKeptCopy && policyExpiresMs === policy.expiresMs) return;
     this.runtime.snapshot = { ...this.runtime.snapshot, policy: { ...policy, bundle, isKeptCopy, expiresMs: policyExpiresMs } };
     this.#expiry.await(policyExpiresMs);
   }
