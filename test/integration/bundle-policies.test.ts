@@ -6,12 +6,14 @@ import { afterEach, expect, test } from 'vitest';
 import { HEAD } from '#authz/bundle/layout.ts';
 import { BUNDLE_REFUSALS } from '#authz/bundle/read.ts';
 import { fieldOf, statusOf } from '#test/support/http-reader.ts';
+import { startHeldApp } from '#test/support/held-app.ts';
 import { MeshIdentities } from '#test/support/mesh-identities.ts';
 import { allowingPaths, BundleSigner } from '#test/support/policy-bundles.ts';
 import { tlsClient, type RawClient } from '#test/support/raw-client.ts';
 import { startUpstream } from '#test/support/raw-upstream.ts';
 import { eventually, figure, startSidecar, type Settings, type Sidecar } from '#test/support/sidecar.ts';
 import { SteadyLoad } from '#test/support/steady-load.ts';
+import { websocket } from '#test/support/websocket-peers.ts';
 
 const mesh = new MeshIdentities();
 const signer = new BundleSigner();
@@ -107,6 +109,21 @@ test('a bundle ends by the clock alone, and everything is denied', { timeout: 12
   put(sidecar, signer.allowing(['/always'], { revision: 2 }));
   await eventually('the next bundle', async () => (await ask(asking, '/always')).status === 200, 15_000);
   expect((await sidecar.status('/healthz/ready')).code).toBe(200);
+});
+
+test('what is open when a bundle ends is ended with it', { timeout: 60_000 }, async () => {
+  const app = await startHeldApp();
+  disposables.push(app);
+  const ends = Date.now() + 12_000;
+  const inbound = [{ mtls: 'STRICT', forwardTo: `127.0.0.1:${app.port}` }];
+  const sidecar = await started({ inbound }, signer.allowing(['/ws'], { revision: 1, expires: ends }));
+  await using open = await websocket(sidecar.inboundPort, '/ws', { mesh, svid: mesh.svid('web') });
+  expect(await open.echo('still')).toBe('still');
+  expect(await open.over(ends - Date.now() + 10_000)).toMatchObject({ code: 1008 });
+  const late = Date.now() - ends;
+  expect(late).toBeGreaterThanOrEqual(0);
+  expect(await sidecar.metric('postern_revoked_total')).toBe(1);
+  figure(`a WebSocket was closed ${late} ms after the end of its bundle`);
 });
 
 test('the same policies signed anew go on beyond the former end', { timeout: 120_000 }, async () => {
