@@ -36,7 +36,7 @@ export interface DecisionSpace {
 
 /** Tokens that a request must be taken to have so that no difference is missed; 0 when no clause reads any. */
 export function tokensNeeded(sets: readonly WorkloadPolicies[]): number {
-  const stages = sets.map((set) => readStages(set).flatMap(({ stages: found }) => found));
+  const stages = sets.map((set) => readStages(set, 'http').stages);
   const reads = ({ clauses }: StageClauses): boolean => clauses.some(({ groups }) => groups.some(({ slot }) => isOfToken(slot)));
   if (!stages.some((found) => found.some(reads))) return 0;
   // One that lets in, one that keeps out, and one for each ceiling that is to be passed.
@@ -52,9 +52,7 @@ export function decisionSpace(
   predicates: Predicates,
   { tokens, whenNoneSelects }: { readonly tokens: number; readonly whenNoneSelects: WhenNoneSelects },
 ): DecisionSpace {
-  const outcomes = new Outcomes();
-  const reader = (of: Program): readonly StageClauses[] => new StageReader(set, of, outcomes).read().stages;
-  const stages = reader(program);
+  const { outcomes, stages } = readStages(set, program);
   const effectOf = (answer: number): number => {
     const outcome = outcomes.list[(answer >> 2) - 1];
     if (outcome?.code !== 'none_selected') return answer & 3;
@@ -79,6 +77,21 @@ export function decisionSpace(
   };
 }
 
-function readStages(set: WorkloadPolicies): readonly { readonly stages: readonly StageClauses[] }[] {
-  return [new StageReader(set, 'http', new Outcomes()).read()];
+interface ReadStages {
+  readonly stages: readonly StageClauses[];
+  readonly outcomes: Outcomes;
 }
+
+/** Read once for a set, however often it is asked about. */
+function readStages(set: WorkloadPolicies, program: Program): ReadStages {
+  const ofSet = READ.get(set) ?? new Map<Program, ReadStages>();
+  READ.set(set, ofSet);
+  const known = ofSet.get(program);
+  if (known !== undefined) return known;
+  const outcomes = new Outcomes();
+  const made = { stages: new StageReader(set, program, outcomes).read().stages, outcomes };
+  ofSet.set(program, made);
+  return made;
+}
+
+const READ = new WeakMap<WorkloadPolicies, Map<Program, ReadStages>>();

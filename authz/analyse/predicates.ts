@@ -44,7 +44,7 @@ export class Predicates {
     const { isExhaustive, isNegated, patterns, slot } = group;
     const token = isOfToken(slot) ? copy : 0;
     const variable = variableOf(slot, token);
-    const key = `${variable.key} ${slot.kind} ${isExhaustive} ${patterns.map(textOf).toSorted().join('\n')}`;
+    const key = `${variable.key} ${slot.kind} ${isExhaustive} ${textOfAll(patterns)}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = this.list.push(this.#predicate(slot, variable, patterns, isExhaustive)) - 1;
@@ -106,6 +106,12 @@ export class Predicates {
         return given;
     }
   }
+}
+
+function textOfAll(patterns: readonly Pattern[]): string {
+  const [first] = patterns;
+  if (first !== undefined && patterns.length === 1) return textOf(first);
+  return patterns.map(textOf).toSorted().join('\n');
 }
 
 const SINGLE_KINDS: ReadonlySet<SlotSource['kind']> = new Set(['trustDomain', 'namespace', 'account', 'issuer', 'subject']);

@@ -23,8 +23,9 @@ export interface Variable {
 
 /** The variable that an attribute is read from. @param copy  number of the token */
 export function variableOf(source: SlotSource, copy: number): Variable {
-  const { name, isOfToken } = nameOf(source);
-  const key = isOfToken ? `${name} of token ${copy}` : name;
+  const name = nameOf(source);
+  const isToken = isOfToken(source);
+  const key = isToken ? `${name} of token ${copy}` : name;
   const known = KNOWN.get(key);
   if (known !== undefined) return known;
   const kind = name.split(' ')[0] ?? '';
@@ -36,17 +37,17 @@ export function variableOf(source: SlotSource, copy: number): Variable {
     domain: domainOf(domain),
     domainKey: `domain ${domain}`,
     samples,
-    isOfToken,
+    isOfToken: isToken,
   };
   if (KNOWN.size < MAX_KNOWN) KNOWN.set(key, made);
   return made;
 }
 
-export function isOfToken(source: SlotSource): boolean {
-  return nameOf(source).isOfToken;
+export function isOfToken({ kind }: SlotSource): boolean {
+  return OF_TOKEN.has(kind);
 }
 
-function nameOf(source: SlotSource): { readonly name: string; readonly isOfToken: boolean } {
+function nameOf(source: SlotSource): string {
   switch (source.kind) {
     case 'principal':
     case 'trustDomain':
@@ -54,25 +55,22 @@ function nameOf(source: SlotSource): { readonly name: string; readonly isOfToken
     case 'account':
     case 'anyNamespace':
     case 'anyAccount':
-      return { name: 'principal', isOfToken: false };
+      return 'principal';
     case 'requestPrincipal':
     case 'issuer':
     case 'subject':
-      return { name: 'user', isOfToken: true };
-    case 'audiences':
-    case 'presenter':
-      return { name: source.kind, isOfToken: true };
+      return 'user';
     case 'claim': {
       const [first = ''] = source.path;
       const own = source.path.length === 1 ? OWN_CLAIMS[first] : undefined;
-      return { name: own ?? `claim ${JSON.stringify(source.path)}`, isOfToken: true };
+      return own ?? `claim ${JSON.stringify(source.path)}`;
     }
     case 'header':
     case 'tag':
     case 'provider':
-      return { name: `${source.kind} ${source.name}`, isOfToken: false };
+      return `${source.kind} ${source.name}`;
     default:
-      return { name: source.kind, isOfToken: false };
+      return source.kind;
   }
 }
 
@@ -172,6 +170,14 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   claim: { list: true },
   provider: { domain: 'allow|deny', samples: ['allow', 'deny'] },
 };
+const OF_TOKEN: ReadonlySet<SlotSource['kind']> = new Set([
+  'requestPrincipal',
+  'issuer',
+  'subject',
+  'audiences',
+  'presenter',
+  'claim',
+]);
 const DOMAINS = new Map<string, BytePattern>();
 const KNOWN = new Map<string, Variable>();
 const MAX_KNOWN = 10_000;
