@@ -51,14 +51,14 @@ export class BundleDownload {
   #failures = 0;
 
   constructor(source: BundleSource, accept: Accept) {
-    const url = readUrl(source.url);
+    checkUrl(source.url);
     this.#source = source;
     this.#accept = accept;
     this.#agent = new Agent({
       connections: 1,
       headersTimeout: source.timeoutMs + (source.longPollSeconds ?? 0) * 1000,
       bodyTimeout: source.timeoutMs,
-      connect: { timeout: source.timeoutMs, ...(source.ca === null ? {} : { ca: source.ca, servername: url.hostname }) },
+      connect: { timeout: source.timeoutMs, ...(source.ca === null ? {} : { ca: source.ca }) },
     });
   }
 
@@ -211,10 +211,10 @@ function headerOf(response: Dispatcher.ResponseData, name: string): string | nul
 }
 
 /** Plain HTTP only to the machine itself: a bundle may be signed, a token is not. */
-function readUrl(text: string): URL {
+function checkUrl(text: string): void {
   const url = URL.canParse(text) ? new URL(text) : null;
   const isLocal = url !== null && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
-  if (url !== null && url.username === '' && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) return url;
+  if (url !== null && url.username === '' && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) return;
   throw new PosternError(
     'opa_bundle_url',
     `Cannot fetch bundles from "${text}": wanted https, or http to the machine itself, without a user in it`,

@@ -69,7 +69,7 @@ export class BundleFeed {
           if (download.restore() !== null) this.#tell(this.#found);
         }
         this.#note({ lastRequestMs: Date.now() });
-        const fetched = await download.fetch();
+        const fetched = await download.fetch(AbortSignal.timeout(WHOLE_MS + source.longPollSeconds * 1000));
         this.#note({ lastSuccessfulRequestMs: Date.now(), error: null });
         if (fetched.kind === 'new') this.#tell(this.#found);
       } catch (error) {
@@ -154,3 +154,5 @@ function secretsOf({ caFile, tokenFile }: OpaBundleServer): Secrets {
 const POLL_MS = 2_000;
 /** Of connecting, of waiting for a head and of a pause within a body. */
 const REQUEST_MS = 10_000;
+/** Of a whole request, the long poll apart. */
+const WHOLE_MS = 120_000;
